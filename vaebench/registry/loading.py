@@ -1,0 +1,162 @@
+"""Where the specs lie and how one is read: paper defaults, the file, the overlay of a scale."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vaebench.errors import UserError, unknown
+from vaebench.registry.published import Key, Printed, read_published
+from vaebench.registry.spec import SCALES, FigureSpec, PaperSpec, TableSpec
+from vaebench.registry.yaml import read_file
+
+PAPERS = ("du-vae", "igp", "mae", "ar-elbo")
+
+
+@cache
+def benchmarks_dir() -> Path:
+    """The specs: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for candidate in (package / "benchmarks", package.parent / "benchmarks"):
+        if (candidate / PAPERS[0]).is_dir():
+            return candidate
+    raise UserError("the folder benchmarks/ is missing: install vaebench again")
+
+
+def _paths(kind: str) -> dict[str, Path]:
+    """The spec files of one kind (`table` or `figure`) by id, in the papers' order."""
+    found: dict[str, Path] = {}
+    for paper in PAPERS:
+        files = (benchmarks_dir() / paper).glob(f"{kind}*.yaml")
+        for path in sorted(files, key=lambda path: (len(path.stem), path.stem)):
+            found[f"{paper}-{path.stem}"] = path
+    return found
+
+
+@cache
+def table_paths() -> dict[str, Path]:
+    """The built-in tables: id to file."""
+    return _paths("table")
+
+
+@cache
+def figure_paths() -> dict[str, Path]:
+    """The built-in figures: id to file."""
+    return _paths("figure")
+
+
+def paper_spec(paper: str) -> PaperSpec:
+    """What the tables of `paper` share."""
+    if paper not in PAPERS:
+        raise unknown("paper", paper, PAPERS)
+    path = benchmarks_dir() / paper / "paper.yaml"
+    return PaperSpec.read(read_file(path), str(path))
+
+
+def spec_path(name: str) -> Path:
+    """The file of a table: a built-in id or the path of a user's own spec."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UserError(f"{name}: no such file")
+        return path
+    if name not in table_paths():
+        raise unknown("table", name, [*table_paths(), *figure_paths()])
+    return table_paths()[name]
+
+
+def load_table(name: str, scale: str = "paper") -> TableSpec:
+    """The table `name` (an id or a file) at `scale`, checked against its published cells."""
+    path = spec_path(name)
+    where = _short(path)
+    raw = read_file(path)
+    overlays = raw.pop("scales", {})
+    if not isinstance(overlays, dict):
+        raise UserError(f"{where}: scales: expected a mapping of scale to changes")
+    for key in overlays:
+        if key not in SCALES[1:]:
+            raise UserError(f"{where}: scales: {unknown('scale', str(key), SCALES[1:])}")
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    TableSpec.read(raw, where)  # so that an error in the file itself is told at its own key
+    merged = merge(raw, overlays.get(scale) or {})
+    spec = TableSpec.read(merged, where if scale == "paper" else f"{where} (scales.{scale})")
+    _check_names(spec, path, where)
+    return spec
+
+
+def load_figure(name: str) -> FigureSpec:
+    """The figure `name`."""
+    if name not in figure_paths():
+        raise unknown("figure", name, figure_paths())
+    path = figure_paths()[name]
+    return FigureSpec.read(read_file(path), _short(path))
+
+
+def published_cells(spec: TableSpec) -> dict[Key, Printed]:
+    """The printed cells that `spec` is compared with; a user's table may have none."""
+    name = spec.published or spec.table
+    if name not in table_paths():
+        return {}
+    path = table_paths()[name]
+    return read_published(path.parent / "published" / f"{path.stem}.csv")
+
+
+def every_table(scale: str = "paper") -> Iterator[TableSpec]:
+    """All built-in tables."""
+    for name in table_paths():
+        yield load_table(name, scale)
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `overlay` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merge(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _short(path: Path) -> str:
+    """A path for messages: from benchmarks/ on for our own files."""
+    try:
+        return str(Path("benchmarks") / path.resolve().relative_to(benchmarks_dir()))
+    except ValueError:
+        return str(path)
+
+
+def _check_names(spec: TableSpec, path: Path, where: str) -> None:
+    """Every cell that will be measured is a published one, unless its row or column is extra."""
+    builtin = table_paths().get(spec.table)
+    if builtin is not None and path.resolve() != builtin.resolve():
+        raise UserError(
+            f"{where}: table: {spec.table!r} is the suite's own name; give yours another, "
+            f"and add `published: {spec.table}` to keep the printed numbers beside it"
+        )
+    if spec.published is not None and spec.published not in table_paths():
+        raise UserError(f"{where}: published: {unknown('table', spec.published, table_paths())}")
+    paper_spec(spec.paper)
+    printed = published_cells(spec)
+    if not printed:
+        return
+    for kind, names in (
+        ("rows", {name for name, row in spec.rows.items() if not row.extra}),
+        ("groups", set(spec.groups)),
+        ("columns", {name for name, column in spec.columns.items() if not column.extra}),
+    ):
+        position = ("rows", "groups", "columns").index(kind)
+        known = {key[position] for key in printed}
+        for name in sorted(names - known):
+            tail = " (or mark it `extra: true`)" if kind != "groups" else ""
+            raise UserError(
+                f"{where}: {kind}: no published cell has {unknown(kind[:-1], name, known)}{tail}"
+            )
+    for name, row in spec.rows.items():
+        if row.method is None and not row.cited and not spec.defaults.method:
+            raise UserError(f"{where}: rows.{name}: the key 'method' is missing")
+        for group in row.groups:
+            if group not in spec.groups:
+                message = unknown("group", group, spec.groups)
+                raise UserError(f"{where}: rows.{name}.groups: {message}")

@@ -1,0 +1,120 @@
+"""A run: one training, fully resolved, and the identity that follows from it alone."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vaebench.registry.strict import Strict
+
+Plain = bool | int | float | str | None | list["Plain"] | dict[str, "Plain"]
+
+
+class DataView(Strict):
+    """A data set and the view of it that a run sees; `limit` keeps a class-balanced draw."""
+
+    dataset: str
+    pixels: Literal["real"] | None = None
+    limit: int | None = Field(default=None, ge=10)
+
+
+class Optimizer(Strict):
+    """The update rule; `eps` is added to the root of the second moment."""
+
+    name: Literal["adam"]
+    lr: float = Field(gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+
+
+class Training(Strict):
+    """How long and how a run trains."""
+
+    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. Two runs with equal `configuration` are the same run, wherever they stand.
+
+    `version` is the paper's protocol version, raised with a reason in the changelog when a change
+    of the code moves numbers. `inputs` are runs that must be finished before this one starts.
+    """
+
+    method: str
+    arguments: dict[str, Any]
+    data: DataView
+    training: Training
+    seed: int
+    paper: str
+    version: int
+    inputs: tuple["Run", ...] = field(default=())
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All that decides the result, as plain values; unset options leave no trace."""
+        return {
+            "paper": self.paper,
+            "version": self.version,
+            "method": self.method,
+            "arguments": self.arguments,
+            "data": self.data.model_dump(exclude_none=True),
+            "training": self.training.model_dump(exclude_none=True),
+            "seed": self.seed,
+            "inputs": [run.id for run in self.inputs],
+        }
+
+    @property
+    def id(self) -> str:
+        """A readable prefix and a hash of the configuration and of the inputs' ids."""
+        name = "-".join([self.method, self.data.dataset, f"seed{self.seed}"])
+        prefix = re.sub(r"[^A-Za-z0-9.]+", "-", name)
+        return f"{prefix}-{digest(self.configuration)}"
+
+    @property
+    def sentence(self) -> str:
+        """The identity for people: `igp.vae(posterior=diagonal)/mnist/seed=3`."""
+        arguments = ", ".join(f"{key}={value}" for key, value in sorted(self.arguments.items()))
+        return f"{self.method}({arguments})/{self.data.dataset}/seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A named evaluator with its parameters."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Its name in the store."""
+        if not self.parameters:
+            return self.name
+        return f"{self.name}-{digest(self.parameters, 8)}"
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling for each value: sorted keys, no spaces, `1.0` written `1`."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """The first `length` hexadecimal digits of the BLAKE2b hash of the canonical JSON."""
+    return hashlib.blake2b(canonical(value).encode(), digest_size=16).hexdigest()[:length]
+
+
+def _plain(value: Any) -> Plain:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in an identity")

@@ -1,0 +1,138 @@
+"""The spec of a table or figure: what the paper measures, never how."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from vaebench.registry.layout import Layout
+from vaebench.registry.strict import Strict
+
+SCALES = ("paper", "small", "smoke")
+Scale = Literal["paper", "small", "smoke"]
+
+
+class RunPart(Strict):
+    """Some of what a run needs; parts from paper, table, group and row are merged in this order."""
+
+    method: str | None = None
+    arguments: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Group(RunPart):
+    """A column group: mostly a data set, sometimes a variant of training or a family of probes."""
+
+    evaluation: dict[str, Any] = Field(
+        default={}, description="parameters that this group adds to the evaluations of its columns"
+    )
+
+
+class Row(RunPart):
+    """A line of the table. Without a method it is never run; `cited` values are quoted in print."""
+
+    groups: dict[str, RunPart] = {}
+    cited: bool = False
+    extra: bool = False
+    step_ms: float | None = Field(
+        default=None, description="milliseconds a training step on one core, for cost estimates"
+    )
+
+
+class Column(Strict):
+    """A printed quantity: the evaluator and the value of it that we measure, and its dialect."""
+
+    evaluation: str
+    value: str
+    parameters: dict[str, Any] = {}
+    dialect: str
+    unit: str
+    better: Literal["lower", "higher"] | None = None
+    aggregation: Literal["single", "mean", "best"]
+    digits: int | None = None
+    extra: bool = False
+
+
+class Select(Strict):
+    """The criterion of best-of-n columns."""
+
+    evaluation: str
+    value: str
+    better: Literal["lower", "higher"]
+    says: str
+
+
+class PaperSpec(Strict):
+    """What all tables of a paper share."""
+
+    paper: str
+    title: str
+    reference: str
+    version: int = Field(ge=1)
+    defaults: RunPart = RunPart()
+
+
+class TableSpec(Strict):
+    """One table of one paper at one scale."""
+
+    table: str
+    paper: str
+    caption: str
+    published: str | None = None
+    layout: Layout
+    seeds: int = Field(default=1, ge=1)
+    defaults: RunPart = RunPart()
+    groups: dict[str, Group] = {}
+    columns: dict[str, Column] = {}
+    rows: dict[str, Row] = {}
+    select: Select | None = None
+    assumptions: tuple[str, ...] = ()
+    misprints: tuple[str, ...] = ()
+    reduced: str | None = Field(
+        default=None, description="what this scale reduces against the paper, in words"
+    )
+
+    @property
+    def id(self) -> str:
+        return self.table
+
+    @property
+    def runnable(self) -> bool:
+        """Whether any row has a method."""
+        return any(row.method for row in self.rows.values())
+
+    @model_validator(mode="after")
+    def _best_needs_a_criterion(self) -> "TableSpec":
+        if self.select is None and any(c.aggregation == "best" for c in self.columns.values()):
+            raise ValueError("a column aggregates by `best`, so `select` must say by what")
+        return self
+
+
+class FigurePanel(Strict):
+    """A picture made of one row's run: the best by the table's criterion."""
+
+    title: str
+    table: str
+    row: str
+    group: str
+    evaluation: str
+    parameters: dict[str, Any] = {}
+
+
+class FigureSpec(Strict):
+    """One figure of one paper."""
+
+    figure: str
+    paper: str
+    caption: str
+    kind: Literal["image-grid"] | None = None
+    panels: tuple[FigurePanel, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.figure
+
+    @property
+    def runnable(self) -> bool:
+        return bool(self.panels)

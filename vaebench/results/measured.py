@@ -1,0 +1,22 @@
+"""Our own number in one cell."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["measured", "not applicable", "missing", "failed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured cell.
+
+    `std` is the population deviation over seeds where the column has one. `seeds` of `wanted` seeds
+    are in it; fewer is always shown. `runs` are the ids of the runs behind the value.
+    """
+
+    state: State
+    value: float | str | None = None
+    std: float | None = None
+    seeds: int = 0
+    wanted: int = 0
+    runs: tuple[str, ...] = ()
