@@ -1,1 +1,1 @@
-
+"""Pure functions on tensors, shared by objectives, procedures and evaluators."""

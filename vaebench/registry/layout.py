@@ -7,6 +7,7 @@ its block and its printed column the others, so one small vocabulary describes d
 
 from pydantic import model_validator
 
+from vaebench.registry.published import Key
 from vaebench.registry.strict import Strict
 
 
@@ -16,6 +17,15 @@ class Place(Strict):
     row: str | None = None
     group: str | None = None
     column: str | None = None
+
+    def within(self, *outer: "Place") -> "Place":
+        """This place; keys that it lacks come from the places around it, nearest first."""
+        places = (self, *outer)
+        return Place(
+            row=next((place.row for place in places if place.row is not None), None),
+            group=next((place.group for place in places if place.group is not None), None),
+            column=next((place.column for place in places if place.column is not None), None),
+        )
 
 
 class PrintedColumn(Place):
@@ -58,7 +68,7 @@ class Block(Place):
 class Mark(Strict):
     """A mark of print, given to each entry whose published note contains `note`.
 
-    `style` is `bold` or `underline`; `suffix` is a sign such as `*`; `meaning` goes below the table.
+    `style` is `bold` or `underline`, `suffix` a sign such as `*`; `meaning` goes below the table.
     """
 
     note: str
@@ -67,7 +77,7 @@ class Mark(Strict):
     meaning: str | None = None
 
 
-class Panel(Strict):
+class Panel(Place):
     """One grid of print: `corner` heads the line labels; `groups` repeats `columns` for each."""
 
     title: str | None = None
@@ -85,6 +95,26 @@ class Panel(Strict):
             for group in self.groups
             for column in self.columns
         )
+
+    def keys(self, block: Block, line: Line, column: PrintedColumn) -> tuple[Key, ...]:
+        """The names of one printed entry: one, or one a member of a pair."""
+        place = column.within(line, block, self)
+        members = column.columns or (place.column or "",)
+        return tuple(Key(place.row or "", place.group or "", member) for member in members)
+
+    @model_validator(mode="after")
+    def _entries_are_named(self) -> "Panel":
+        for block in self.blocks:
+            for line in block.expanded():
+                for column in self.expanded():
+                    place = column.within(line, block, self)
+                    lacks = [name for name in ("row", "group") if getattr(place, name) is None]
+                    if place.column is None and not column.columns:
+                        lacks.append("column")
+                    if lacks:
+                        where = f"line {line.label or line.row!r}, column {column.header!r}"
+                        raise ValueError(f"{where}: no {' and no '.join(lacks)} is given")
+        return self
 
 
 class Layout(Strict):

@@ -137,7 +137,9 @@ def _check_names(spec: TableSpec, path: Path, where: str) -> None:
         )
     if spec.published is not None and spec.published not in table_paths():
         raise UserError(f"{where}: published: {unknown('table', spec.published, table_paths())}")
-    paper_spec(spec.paper)
+    profiles = paper_spec(spec.paper).profiles
+    if spec.profile is not None and spec.profile not in profiles:
+        raise UserError(f"{where}: profile: {unknown('profile', spec.profile, profiles)}")
     printed = published_cells(spec)
     if not printed:
         return

@@ -12,7 +12,8 @@ Scale = Literal["paper", "small", "smoke"]
 
 
 class RunPart(Strict):
-    """Some of what a run needs; parts from paper, table, group and row are merged in this order."""
+    """Some of what a run needs; parts from the paper's profile, table, group and row are merged in
+    this order."""
 
     method: str | None = None
     arguments: dict[str, Any] = {}
@@ -39,8 +40,15 @@ class Row(RunPart):
     )
 
 
+Aggregation = Literal["single", "mean", "best"]
+
+
 class Column(Strict):
-    """A printed quantity: the evaluator and the value of it that we measure, and its dialect."""
+    """A printed quantity: the evaluator and the value of it that we measure, and its dialect.
+
+    `aggregation` over the seeds: the first alone; mean and population deviation; or the value of
+    the seed that the table's `select` criterion picks. `also` adds an extra column with another.
+    """
 
     evaluation: str
     value: str
@@ -48,7 +56,8 @@ class Column(Strict):
     dialect: str
     unit: str
     better: Literal["lower", "higher"] | None = None
-    aggregation: Literal["single", "mean", "best"]
+    aggregation: Aggregation
+    also: Aggregation | None = None
     digits: int | None = None
     extra: bool = False
 
@@ -69,7 +78,9 @@ class PaperSpec(Strict):
     title: str
     reference: str
     version: int = Field(ge=1)
-    defaults: RunPart = RunPart()
+    profiles: dict[str, RunPart] = Field(
+        default={}, description="run defaults that several tables share, by name"
+    )
 
 
 class TableSpec(Strict):
@@ -81,6 +92,7 @@ class TableSpec(Strict):
     published: str | None = None
     layout: Layout
     seeds: int = Field(default=1, ge=1)
+    profile: str | None = None
     defaults: RunPart = RunPart()
     groups: dict[str, Group] = {}
     columns: dict[str, Column] = {}
@@ -100,6 +112,15 @@ class TableSpec(Strict):
     def runnable(self) -> bool:
         """Whether any row has a method."""
         return any(row.method for row in self.rows.values())
+
+    def all_columns(self) -> dict[str, Column]:
+        """The columns, and the extra ones that `also` adds: `Rec. (mean)`."""
+        found = dict(self.columns)
+        for name, column in self.columns.items():
+            if column.also is not None:
+                change = {"aggregation": column.also, "also": None, "extra": True}
+                found[f"{name} ({column.also})"] = column.model_copy(update=change)
+        return found
 
     @model_validator(mode="after")
     def _best_needs_a_criterion(self) -> "TableSpec":

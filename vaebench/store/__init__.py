@@ -1,1 +1,1 @@
-
+"""What is on disk: runs, records, results. Every write is atomic. Imports no torch."""

@@ -1,1 +1,1 @@
-
+"""How any model trains: one loop, procedures, checkpoints, numerics."""

@@ -1,0 +1,228 @@
+"""`vaebench fetch-data`: the only command that touches the network."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
+from vaebench.data.checksums import FileState, check, present
+from vaebench.data.fetch import Attempt, DownloadFailed, Watcher, fetch, import_from, part_path
+from vaebench.data.folder import data_folder, fetch_command
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in CATALOG if name.startswith(incomplete)]
+
+
+@click.command("fetch-data")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_complete)
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Take the files from this folder; no network.",
+)
+@click.option("--check", "check_only", is_flag=True, help="Only hold files against checksums.")
+@click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The data folder  [VAEBENCH_DATA; ~/.cache/vaebench/data]",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    source: Path | None,
+    check_only: bool,
+    data_dir: Path | None,
+) -> None:
+    """Download, import or check data sets; without NAME, list them.
+
+    \b
+    vaebench fetch-data mnist                  download
+    vaebench fetch-data mnist --from DIR       import files you have, plain or .gz
+    vaebench fetch-data --check                verify all that is there
+    """
+    if source and check_only:
+        raise click.UsageError("--from and --check exclude each other")
+    if source and not names:
+        raise click.UsageError("--from DIR needs the NAME of the data set that DIR holds")
+    folder = data_folder(data_dir)
+    entries = [lookup(name) for name in dict.fromkeys(names)]
+    if check_only:
+        ctx.exit(_check(entries or _all_present(folder), folder))
+    if not entries:
+        _list(folder)
+        ctx.exit(0)
+    ctx.exit(_bring(entries, source, folder))
+
+
+def _bring(entries: Sequence[Entry], source: Path | None, folder: Path) -> int:
+    """Fetch or import each data set; the exit code."""
+    failed = False
+    for entry in entries:
+        if entry.made_in_code:
+            _say(f"{entry.name}: made in code, nothing to fetch")
+            continue
+        with _watcher(entry) as watcher:
+            if present(entry, folder) < len(entry.files):
+                watcher.say(f"{entry.title}. {entry.terms}")
+            try:
+                if source:
+                    import_from(source, entry, folder, watcher)
+                else:
+                    fetch(entry, folder, watcher)
+            except DownloadFailed as error:
+                watcher.say(f"vaebench: {error}")
+                failed = True
+            except KeyboardInterrupt:
+                watcher.say(_stopped(entry, watcher.file, folder))
+                return 130
+    return int(failed)
+
+
+def _stopped(entry: Entry, file: StoredFile | None, folder: Path) -> str:
+    part = part_path(entry, file, folder) if file else None
+    if part is None or not part.exists():
+        return f"stopped; what {entry.name} has so far is complete and checked"
+    return f"stopped; {part} is kept: `{fetch_command(entry, folder)}` goes on from there"
+
+
+class _Lines(Watcher):
+    """One line an event; `file` is the one at work."""
+
+    def __init__(self, entry: Entry, say: Callable[[str], None]) -> None:
+        self.entry = entry
+        self.say = say
+        self.file: StoredFile | None = None
+
+    def waiting(self, entry: Entry) -> None:
+        self.say(f"{entry.name}: another process is fetching it; waiting")
+
+    def started(self, file: StoredFile, url: str) -> None:
+        self.file = file
+        self.say(f"{self._name(file)}: from {url}")
+
+    def failed(self, file: StoredFile, attempt: Attempt) -> None:
+        self.say(f"{self._name(file)}: {attempt.url}: {attempt.reason}")
+
+    def stored(self, state: FileState, new: bool) -> None:
+        text = _describe(state) + (" and stored" if new else ", already there")
+        self.say(f"{self._name(state.file)}: {text}")
+
+    def _name(self, file: StoredFile) -> str:
+        return f"{self.entry.name}/{file.name}"
+
+
+class _Bar(_Lines):
+    """The same lines, above a bar for the file at work."""
+
+    def __init__(self, entry: Entry, bars: "Progress") -> None:
+        super().__init__(entry, self._above)
+        self._bars = bars
+
+    def started(self, file: StoredFile, url: str) -> None:
+        super().started(file, url)
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
+        self._bars.add_task(file.name, total=None)
+
+    def progress(self, file: StoredFile, done: int, total: int | None) -> None:
+        self._bars.update(self._bars.task_ids[-1], completed=done, total=total)
+
+    def _above(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _watcher(entry: Entry) -> Iterator[_Lines]:
+    """Lines on stderr; on a terminal, a bar below them."""
+    if not sys.stderr.isatty():
+        yield _Lines(entry, _say)
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Bar(entry, bars)
+
+
+def _all_present(folder: Path) -> list[Entry]:
+    """The data sets of which something is there."""
+    entries = [entry for entry in CATALOG.values() if present(entry, folder)]
+    if not entries:
+        _say(f"{folder} holds no data set")
+    return entries
+
+
+def _check(entries: Sequence[Entry], folder: Path) -> int:
+    """Print how each file stands; 1 if any cannot be used."""
+    mends = []
+    for entry in entries:
+        if entry.made_in_code:
+            click.echo(f"{entry.name}: made in code, nothing to check")
+        states = check(entry, folder)
+        for state in states:
+            click.echo(f"{entry.name}/{state.file.name}: {_describe(state)}")
+        if not all(state.good for state in states):
+            mends.append(f"`{fetch_command(entry, folder)}`")
+    if mends:
+        _say(f"vaebench: in {folder}: {' and '.join(mends)} fetches what is missing or wrong")
+    return int(bool(mends))
+
+
+def _describe(state: FileState) -> str:
+    if state.status == "wrong":
+        return f"wrong: expected {state.expected}, found {state.found}"
+    if state.status == "unverified":
+        return f"unverified (no published checksum; sha256 {state.found})"
+    return state.status
+
+
+def _list(folder: Path) -> None:
+    """Print what the catalogue knows and what of it is there."""
+    header = ("name", "kind", "state", "train / test", "title")
+    rows = [header, *(_row(entry, folder) for entry in CATALOG.values())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+    _say(f"data folder: {folder}")
+
+
+def _row(entry: Entry, folder: Path) -> tuple[str, ...]:
+    sizes = " / ".join(f"{size:,}" for size in entry.splits.values())
+    return (entry.name, entry.kind, _presence(entry, folder), sizes, entry.title)
+
+
+def _presence(entry: Entry, folder: Path) -> str:
+    if entry.made_in_code:
+        return "made in code"
+    count = present(entry, folder)
+    if count == len(entry.files):
+        return "present"
+    return f"{count} of {len(entry.files)} files" if count else f"missing ({_megabytes(entry)})"
+
+
+def _megabytes(entry: Entry) -> str:
+    return f"{entry.size / 1e6:.0f} MB"
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

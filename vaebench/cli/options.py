@@ -1,0 +1,97 @@
+"""Options that several commands share, and what they mean."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vaebench.registry.expansion import Selection
+from vaebench.registry.spec import SCALES
+from vaebench.store.store import Store
+
+Command = Callable[..., Any]
+
+
+def scale_option(command: Command) -> Command:
+    """`--scale`; a wrong one is answered by the registry, with the nearest name."""
+    return click.option(
+        "--scale",
+        default="paper",
+        show_default=True,
+        metavar="|".join(SCALES),
+        help="paper: the paper's protocol; small: real data, reduced; smoke: seconds, no download.",
+    )(command)
+
+
+def results_option(command: Command) -> Command:
+    """`--results-dir`, given to the command as a Store."""
+    return click.option(
+        "--results-dir",
+        "store",
+        type=click.Path(file_okay=False, path_type=Path),
+        callback=lambda ctx, parameter, value: Store(value or _default_results()),
+        help="Where runs, records and tables are kept [default: $VAEBENCH_RESULTS or ./results].",
+    )(command)
+
+
+def data_option(command: Command) -> Command:
+    """`--data-dir`, resolved by the data room."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where data sets are kept [default: $VAEBENCH_DATA or the user's cache].",
+    )(command)
+
+
+def selection_options(command: Command) -> Command:
+    """`--seeds --only --limit --set`, given to the command as one Selection."""
+    return _Selecting.decorate(command)
+
+
+class _Selecting:
+    """Collects four options into one argument."""
+
+    options = (
+        click.option("--seeds", type=int, help="Only the first N seeds."),
+        click.option(
+            "--only", multiple=True, metavar="PATTERN", help="Only rows or groups that match."
+        ),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=10),
+            help="A class-balanced draw of N training and N/5 test examples; never a plain cell.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change runs, such as training.epochs=2; never a plain cell.",
+        ),
+    )
+
+    @classmethod
+    def decorate(cls, command: Command) -> Command:
+        def wrapped(
+            *arguments: Any,
+            seeds: int | None,
+            only: tuple[str, ...],
+            limit: int | None,
+            settings: tuple[str, ...],
+            **rest: Any,
+        ) -> Any:
+            return command(*arguments, selection=Selection(seeds, only, limit, settings), **rest)
+
+        wrapped.__doc__ = command.__doc__
+        wrapped.__name__ = command.__name__
+        wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        decorated: Command = wrapped
+        for option in reversed(cls.options):
+            decorated = option(decorated)
+        return decorated
+
+
+def _default_results() -> Path:
+    return Path(os.environ.get("VAEBENCH_RESULTS") or "results")

@@ -1,0 +1,160 @@
+"""From the data folder to tensors: the view of a data set that a run sees."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaebench.data import digits, draws, idx
+from vaebench.data.catalog import Entry, Kind, lookup
+from vaebench.data.checksums import expected_sha256
+from vaebench.data.folder import fetch_command, stored_path
+from vaebench.errors import UserError
+from vaebench.registry.runs import DataView
+
+Parts = Mapping[str, NDArray[np.uint8]]
+Pixels = Callable[[Tensor], Tensor]
+
+_LIMIT_SEED = 20_260_102
+
+
+def real(images: Tensor) -> Tensor:
+    """Grey values in [0, 1]: float32 from uint8."""
+    return images.to(torch.float32).div_(255)
+
+
+# How a view shows stored pixels, from uint8 [B,C,H,W] to float32; unset means real.
+PIXELS: dict[str | None, Pixels] = {None: real, "real": real}
+
+# The sets made in code; all others are read from their files.
+MAKERS: dict[str, Callable[[], Parts]] = {"digits-28x28": digits.make}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples: `x` float32 [B,1,28,28], `y` int64 [B]."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """All examples of a split on one device: `images` uint8 [N,1,28,28], `labels` int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+    pixels: Pixels = real
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same split on another device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def take(self, index: Tensor) -> Batch:
+        """The examples at `index` (int64 [B], on the same device)."""
+        images = self.images.index_select(0, index)
+        return Batch(self.pixels(images), self.labels.index_select(0, index))
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a model must know of its data; the sizes are those of the view."""
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    classes: int
+    train_size: int
+    test_size: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A view of a data set; `sha256` is that of its tensors, so of what a run really sees."""
+
+    train: Split
+    test: Split
+    info: DataInfo
+    sha256: str
+
+
+def load(view: DataView, folder: Path) -> Dataset:
+    """The data of a view, from the files in `folder` (or from code), each checked as it is read."""
+    entry = lookup(view.dataset)
+    parts = MAKERS[entry.name]() if entry.made_in_code else _read(entry, folder)
+    train_limit = test_limit = None
+    if view.limit is not None:
+        train_limit, test_limit = view.limit, max(view.limit // 5, entry.classes)
+    train = _split(parts, "train", view, train_limit)
+    test = _split(parts, "test", view, test_limit)
+    info = DataInfo(entry.name, entry.kind, entry.shape, entry.classes, len(train), len(test))
+    return Dataset(train, test, info, _sha256({"train": train, "test": test}))
+
+
+def _split(parts: Parts, name: str, view: DataView, limit: int | None) -> Split:
+    images, labels = parts[f"{name}-images"], parts[f"{name}-labels"]
+    if limit is not None:
+        kept = draws.balanced(labels, limit, _LIMIT_SEED)
+        images, labels = images[kept], labels[kept]
+    return Split(
+        images=torch.from_numpy(images).unsqueeze(1),
+        labels=torch.from_numpy(labels.astype(np.int64)),
+        pixels=PIXELS[view.pixels],
+    )
+
+
+def _read(entry: Entry, folder: Path) -> Parts:
+    """The parts of a data set of idx files: images [N,28,28] and labels [N]."""
+    _require(entry, folder)
+    mend = f"`{fetch_command(entry, folder)}` fetches it again"
+    parts = {}
+    for file in entry.files:
+        path = stored_path(entry, file, folder)
+        split, _, what = file.part.partition("-")
+        size = entry.splits[split]
+        shape = (size, *entry.shape[1:]) if what == "images" else (size,)
+        content = idx.content(path, shape, mend)
+        parts[file.part] = idx.parse(content, path, shape, mend)
+        expected, found = (
+            expected_sha256(entry, file, folder),
+            hashlib.sha256(content.data).hexdigest(),
+        )
+        if expected not in (None, found):
+            raise UserError(f"{path}: expected sha256 {expected}, found {found}; {mend}")
+    return parts
+
+
+def _require(entry: Entry, folder: Path) -> None:
+    """A UserError with the ways out unless every file of the data set is there."""
+    missing = [file for file in entry.files if not stored_path(entry, file, folder).exists()]
+    if not missing:
+        return
+    what = f"the data set {entry.name} is not in {folder}"
+    if len(missing) < len(entry.files):
+        names = ", ".join(file.name for file in missing)
+        what = f"the data set {entry.name} in {folder} lacks {names}"
+    command = fetch_command(entry, folder)
+    raise UserError(
+        f"{what}\n`{command}` downloads it, `{command} --from DIR` takes files you have, "
+        "and `--scale smoke` needs no data"
+    )
+
+
+def _sha256(splits: Mapping[str, Split]) -> str:
+    """The hash of all tensors, each after a line with its name, type and shape."""
+    digest = hashlib.sha256()
+    for name, split in splits.items():
+        for what, tensor in (("images", split.images), ("labels", split.labels)):
+            array = tensor.contiguous().numpy()
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            digest.update(f"{name} {what} {array.dtype.name} {array.shape}\n".encode())
+            digest.update(array.data)
+    return digest.hexdigest()

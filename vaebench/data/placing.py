@@ -1,0 +1,111 @@
+"""Putting a file into the data folder: unpacked, checked, and there as a whole or not at all."""
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vaebench.data.catalog import Entry, StoredFile
+from vaebench.data.checksums import RECORD, expected_sha256, recorded
+from vaebench.data.folder import stored_path
+from vaebench.errors import UserError
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
+
+
+class Unusable(Exception):
+    """A source that cannot give the bytes we want, and why."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Says plainly that the data folder cannot be written (read-only, full, not a folder)."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror or error}); "
+            "name another folder with --data-dir DIR or VAEBENCH_DATA"
+        ) from error
+
+
+def place(source: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
+    """Unpack `source` (gzip or plain) to the file's place; Unusable if the bytes are not right.
+
+    What a file of unknown checksum holds is recorded, so that it is the same ever after.
+    """
+    path = stored_path(entry, file, folder)
+    expected = expected_sha256(entry, file, folder)
+    digest = hashlib.sha256()
+
+    def checked() -> Iterator[bytes]:
+        for chunk in _unpacked(source, file.size):
+            digest.update(chunk)
+            yield chunk
+        if expected not in (None, digest.hexdigest()):
+            raise Unusable(f"expected sha256 {expected}, found {digest.hexdigest()}")
+
+    write(path, checked())
+    record(entry, file, folder, digest.hexdigest())
+
+
+def record(entry: Entry, file: StoredFile, folder: Path, sha256: str) -> None:
+    """Write down the checksum of a file that has no published one, unless it is known already."""
+    known = recorded(entry, folder)
+    if file.sha256 is None and file.name not in known:
+        text = json.dumps({**known, file.name: sha256}, indent=1, sort_keys=True) + "\n"
+        write(folder / entry.name / RECORD, [text.encode()])
+
+
+def write(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file so that at any moment there is the old one or the new one, never a torn one."""
+    new = path.with_name(path.name + ".new")
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with new.open("wb") as stream:
+                for chunk in chunks:
+                    stream.write(chunk)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(path)
+            _sync(path.parent)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def _unpacked(source: Path, size: int | None) -> Iterator[bytes]:
+    """The decompressed bytes of a file, never more than `size`; Unusable if they are not `size`."""
+    total = 0
+    try:
+        with source.open("rb") as raw:
+            packed = raw.read(2) == _GZIP
+        with gzip.open(source) if packed else source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                total += len(chunk)
+                if size is not None and total > size:
+                    raise Unusable(f"expected {size} bytes, found more")
+                yield chunk
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise Unusable(f"corrupt gzip file ({error})") from error
+    except OSError as error:
+        raise Unusable(f"cannot be read ({error.strerror})") from error
+    if size is not None and total < size:
+        raise Unusable(f"expected {size} bytes, found {total} (cut short)")
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in this folder outlast a power cut, where the system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems do not sync folders
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,25 @@
+"""What the latent code holds."""
+
+import torch
+
+from vaebench.data.loading import Dataset
+from vaebench.errors import UserError
+from vaebench.estimators import latents
+from vaebench.evaluation import Value, evaluator
+from vaebench.evaluation.encoding import posterior_means
+from vaebench.models.latent import LatentModel
+
+
+@evaluator
+def active_units(
+    model: LatentModel, data: Dataset, *, split: str, threshold: float
+) -> dict[str, Value]:
+    """`au`: dimensions whose posterior mean varies by more than `threshold`, unbiased variance.
+
+    `split` is `train`, `test` or `both` (train and test together, IGP's images).
+    """
+    splits = {"train": [data.train], "test": [data.test], "both": [data.train, data.test]}
+    if split not in splits:
+        raise UserError(f"active_units: split is {split!r}; expected train, test or both")
+    means = torch.cat([posterior_means(model, part) for part in splits[split]])
+    return {"au": latents.active_units(means, threshold)}

@@ -1,0 +1,182 @@
+"""One run from its configuration to its record, under the run's lock."""
+
+import io
+import resource
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vaebench import evaluation, methods
+from vaebench.data.loading import Dataset
+from vaebench.execution.plan import Work
+from vaebench.execution.report import Reporter
+from vaebench.models.latent import LatentModel
+from vaebench.registry.runs import Evaluation, Run, digest
+from vaebench.store import provenance
+from vaebench.store.atomic import write_bytes
+from vaebench.store.store import Record, Store, plain
+from vaebench.training import checkpoints
+from vaebench.training.loop import Epoch, train
+from vaebench.training.numerics import Numerics
+
+
+def execute(
+    work: Work,
+    data: Dataset,
+    store: Store,
+    numerics: Numerics,
+    reporter: Reporter,
+    *,
+    again: bool = False,
+) -> Record:
+    """Train the run unless it is finished, make the evaluations that are missing, and return the
+    record. `again` repeats evaluations that are there. Whoever calls holds the run's lock."""
+    run = work.run
+    store.clear_failure(run.id)
+    record = store.record(run.id)
+    wanted = dict(work.evaluations)
+    if record is not None and _needs_weights(work, record, store, again):
+        # A record without its weights, as on a fresh clone: the model is trained again, and what
+        # was evaluated on the old one is evaluated on the new one, so that one model stands behind
+        # all numbers of a record.
+        old = record["evaluations"].values()
+        for entry in (Evaluation(e["name"], e["parameters"]) for e in old):
+            wanted.setdefault(entry.key, entry)
+        record = None
+    if record is None:
+        record = _train(work, data, store, numerics, reporter)
+        store.write_record(record)
+        store.checkpoint(run.id).unlink(missing_ok=True)
+    if record["status"] == "done":
+        _evaluate(work, wanted, data, store, record, reporter, again)
+    return record
+
+
+def needs_training_again(work: Work, store: Store) -> bool:
+    """Whether a finished run must be trained again because an evaluation needs its weights."""
+    record = store.record(work.run.id)
+    return record is not None and _needs_weights(work, record, store, again=False)
+
+
+def _needs_weights(work: Work, record: Record, store: Store, again: bool) -> bool:
+    if record["status"] == "diverged" or store.weights(work.run.id).exists():
+        return False
+    return again or bool(work.missing(store))
+
+
+def _train(
+    work: Work, data: Dataset, store: Store, numerics: Numerics, reporter: Reporter
+) -> Record:
+    run = work.run
+    settings = Numerics(**store.start(run, numerics.as_dict()))
+    device = settings.apply()
+    torch.manual_seed(run.seed)
+    recipe = methods.build(run.method, data.info, run.arguments)
+    trained = train(
+        recipe,
+        data.train.to(device),
+        run.training,
+        seed=run.seed,
+        device=device,
+        checkpoint=store.checkpoint(run.id),
+        report=lambda epoch, terms: reporter.epoch_done(work, epoch, terms),
+    )
+    if trained.diverged is None:
+        checkpoints.save({"model": recipe.model.state_dict()}, store.weights(run.id))
+    return {
+        "id": run.id,
+        "sentence": run.sentence,
+        "status": "done" if trained.diverged is None else "diverged",
+        "reason": trained.diverged,
+        "configuration": plain(run.configuration),
+        "provenance": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "training_seconds": round(trained.seconds, 2),
+            "evaluation_seconds": 0.0,
+            "peak_mb": _peak_mb(),
+            "disk_mb": _disk_mb(store.run_dir(run.id)),
+            "parameters": sum(p.numel() for p in recipe.model.parameters()),
+            "data_sha256": data.sha256,
+            "data_kind": data.info.kind,
+            "numerics": settings.as_dict(),
+            **provenance.code(),
+            **provenance.machine(),
+        },
+        "history": _columns(trained.history),
+        "evaluations": {},
+    }
+
+
+def _evaluate(
+    work: Work,
+    wanted: dict[str, Evaluation],
+    data: Dataset,
+    store: Store,
+    record: Record,
+    reporter: Reporter,
+    again: bool,
+) -> None:
+    open_evaluations = {
+        key: entry for key, entry in wanted.items() if again or key not in record["evaluations"]
+    }
+    if not open_evaluations:
+        return
+    device = Numerics(**record["provenance"]["numerics"]).apply()
+    recipe = methods.build(work.run.method, data.info, work.run.arguments)
+    checkpoints.load_weights(recipe.model, store.weights(work.run.id))
+    model = recipe.model.to(device).eval()
+    here = Dataset(data.train.to(device), data.test.to(device), data.info, data.sha256)
+    for key, entry in open_evaluations.items():
+        reporter.evaluating(work, entry.name)
+        started = time.perf_counter()
+        values = evaluate(work.run, entry, model, here, store)
+        record["evaluations"][key] = {
+            "name": entry.name,
+            "parameters": plain(entry.parameters),
+            "values": values,
+        }
+        seconds = time.perf_counter() - started
+        record["provenance"]["evaluation_seconds"] = round(
+            record["provenance"]["evaluation_seconds"] + seconds, 2
+        )
+        store.write_record(record)
+
+
+def evaluate(
+    run: Run, entry: Evaluation, model: LatentModel, data: Dataset, store: Store
+) -> dict[str, Any]:
+    """The plain values of one evaluation; its arrays go into a file of their own."""
+    torch.manual_seed(int(digest([run.id, entry.key]), 16))
+    found = evaluation.evaluators()[entry.name](model, data, **entry.parameters)
+    arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    if arrays:
+        _write_arrays(store.array(run.id, entry), arrays)
+    return {name: value for name, value in found.items() if name not in arrays}
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getbuffer())
+
+
+def _columns(history: list[Epoch]) -> dict[str, list[float]]:
+    """The history by term, six digits: enough to draw, small enough to keep with the record."""
+    terms = list(history[0]) if history else []
+    return {term: [float(f"{epoch[term]:.6g}") for epoch in history] for term in terms}
+
+
+def _peak_mb() -> float:
+    """The largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _disk_mb(folder: Path) -> float:
+    total = sum(p.stat().st_size for p in folder.glob("*.pt") if p.name != "checkpoint.pt")
+    return round(total / 2**20, 2)

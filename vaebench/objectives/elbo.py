@@ -1,0 +1,26 @@
+"""The evidence lower bound and the plain reconstruction loss."""
+
+from torch import Tensor
+
+from vaebench.data.loading import Batch
+from vaebench.models.divergence import kl_divergence
+from vaebench.models.latent import LatentModel
+
+
+def reconstruction(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    """Mean of -log p(x|z) over the batch, in nats: the loss of an autoencoder."""
+    z = model.infer(batch.x).rsample(1)
+    rec = -model.decoder.log_prob(batch.x, z).mean()
+    return {"loss": rec, "rec": rec}
+
+
+def negative_elbo(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    """Mean of -log p(x|z) + KL(q(z|x) || p(z)), one draw of z a datum, in nats (IGP, Eq. 1)."""
+    posterior = model.infer(batch.x)
+    z = posterior.rsample(1)
+    rec = -model.decoder.log_prob(batch.x, z).mean()
+    divergence = kl_divergence(posterior, model.prior, z)
+    if divergence is None:
+        raise TypeError("the ELBO needs a posterior with a density; use `reconstruction`")
+    kl = divergence.mean()
+    return {"loss": rec + kl, "rec": rec, "kl": kl}

@@ -1,0 +1,203 @@
+"""From a spec to cells and runs: which number is measured on which runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from vaebench.errors import UserError, unknown
+from vaebench.registry.loading import merge, paper_spec, published_cells
+from vaebench.registry.published import Key
+from vaebench.registry.runs import DataView, Evaluation, Run, Training, digest
+from vaebench.registry.spec import Column, PaperSpec, Row, RunPart, Select, TableSpec
+from vaebench.registry.yaml import read_text
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a user picks or changes on the command line.
+
+    `seeds` and `only` choose among the runs; `limit` and `settings` change them, so their runs go
+    to a CSV of their own, named by `variant`.
+    """
+
+    seeds: int | None = None
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    settings: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> str | None:
+        """The mark of changed runs in file names and headings."""
+        parts = [] if self.limit is None else [f"limit{self.limit}"]
+        if self.settings:
+            parts.append(f"set-{digest(sorted(self.settings), 6)}")
+        return "-".join(parts) or None
+
+    def picks(self, row: str, group: str) -> bool:
+        """Whether `--only` lets this row and group through."""
+        return not self.only or any(_matches(p, row) or _matches(p, group) for p in self.only)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One cell that we measure: a column of an evaluation on one run a seed, aggregated."""
+
+    key: Key
+    column: Column
+    runs: tuple[Run, ...]
+    wanted: int
+    evaluation: Evaluation
+    select: Select | None
+    extra: bool = False
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """What must be evaluated on each run: the cell's own, and the criterion of best-of-n."""
+        if self.select is None or self.column.aggregation != "best":
+            return (self.evaluation,)
+        return (self.evaluation, Evaluation(self.select.evaluation))
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The cells of a table that have a source of ours."""
+
+    spec: TableSpec
+    measurements: tuple[Measurement, ...]
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def row_of(self, run_id: str) -> Row:
+        """The first row that uses the run."""
+        key = next(m.key for m in self.measurements if any(r.id == run_id for r in m.runs))
+        return self.spec.rows[key.row]
+
+
+def expand(spec: TableSpec, selection: Selection = Selection()) -> Expansion:  # noqa: B008
+    """The measured cells of `spec` and their runs; UserError for names that match nothing."""
+    if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
+        raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")
+    _check_patterns(spec, selection)
+    paper = paper_spec(spec.paper)
+    printed = published_cells(spec)
+    measurements: list[Measurement] = []
+    runs: dict[str, Run] = {}
+    for row_name, row in spec.rows.items():
+        for group_name, group in spec.groups.items():
+            if not selection.picks(row_name, group_name):
+                continue
+            part = _merged(paper, spec, row_name, group_name)
+            if part.method is None:
+                continue
+            columns = {
+                name: column
+                for name, column in spec.all_columns().items()
+                if row.extra or column.extra or Key(row_name, group_name, name) in printed
+            }
+            if not columns:
+                continue
+            seeds = range(selection.seeds or spec.seeds)
+            where = f"{spec.id}: rows.{row_name}"
+            cell_runs = tuple(_run(paper, part, seed, selection, where) for seed in seeds)
+            runs.update((run.id, run) for run in cell_runs)
+            for name, column in columns.items():
+                parameters = {**group.evaluation, **column.parameters}
+                single = column.aggregation == "single"
+                measurements.append(
+                    Measurement(
+                        key=Key(row_name, group_name, name),
+                        column=column,
+                        runs=cell_runs[:1] if single else cell_runs,
+                        wanted=1 if single else spec.seeds,
+                        evaluation=Evaluation(column.evaluation, parameters),
+                        select=spec.select,
+                        extra=row.extra or column.extra,
+                    )
+                )
+    _check_settings(selection, runs.values())
+    return Expansion(spec, tuple(measurements), runs)
+
+
+def _merged(paper: PaperSpec, spec: TableSpec, row_name: str, group_name: str) -> RunPart:
+    """The run parts of profile, table, group, row and row's group, laid over each other."""
+    row = spec.rows[row_name]
+    parts: list[RunPart] = [spec.defaults, spec.groups[group_name], row]
+    if spec.profile is not None:
+        parts.insert(0, paper.profiles[spec.profile])
+    if group_name in row.groups:
+        parts.append(row.groups[group_name])
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merged = merge(merged, part.model_dump(include=set(RunPart.model_fields)) | _method(part))
+    if row.cited:
+        merged["method"] = None
+    return RunPart.model_validate({k: v for k, v in merged.items() if v is not None})
+
+
+def _method(part: RunPart) -> dict[str, Any]:
+    """A part without a method leaves the method below it alone."""
+    return {} if part.method is None else {"method": part.method}
+
+
+def _run(paper: PaperSpec, part: RunPart, seed: int, selection: Selection, where: str) -> Run:
+    raw = {"arguments": part.arguments, "data": part.data, "training": part.training}
+    for setting in selection.settings:
+        _apply(raw, setting)
+    if selection.limit is not None:
+        raw["data"] = {**raw["data"], "limit": selection.limit}
+    assert part.method is not None
+    return Run(
+        method=part.method,
+        arguments=raw["arguments"],
+        data=DataView.read(raw["data"], f"{where}: data"),
+        training=Training.read(raw["training"], f"{where}: training"),
+        seed=seed,
+        paper=paper.paper,
+        version=paper.version,
+    )
+
+
+def _apply(raw: dict[str, dict[str, Any]], setting: str) -> None:
+    """Lay `training.epochs=2` over the parts of a run."""
+    path, value = split_setting(setting)
+    change: Any = value
+    for name in reversed(path):
+        change = {name: change}
+    if path[0] == "arguments" and path[1] not in raw["arguments"]:
+        return  # a method without this argument; _check_settings refuses one that no run has
+    raw.update(merge(raw, change))
+
+
+def split_setting(setting: str) -> tuple[list[str], Any]:
+    """`training.epochs=2` as path and value; UserError for another form."""
+    path, equals, value = setting.partition("=")
+    names = path.strip().split(".")
+    sections = ("arguments", "data", "training")
+    if not equals or len(names) < 2 or not all(names):
+        raise UserError(f"--set {setting}: expected SECTION.KEY=VALUE, such as training.epochs=2")
+    if names[0] not in sections:
+        raise UserError(f"--set {setting}: {unknown('section', names[0], sections)}")
+    return names, read_text(value, f"--set {setting}")
+
+
+def _check_settings(selection: Selection, runs: Iterator[Run] | Any) -> None:
+    known = {name for run in runs for name in run.arguments}
+    for setting in selection.settings:
+        path, _ = split_setting(setting)
+        if path[0] == "arguments" and path[1] not in known:
+            raise UserError(f"--set {setting}: {unknown('argument', path[1], known)}")
+
+
+def _check_patterns(spec: TableSpec, selection: Selection) -> None:
+    names = [*spec.rows, *spec.groups]
+    for pattern in selection.only:
+        if not any(_matches(pattern, name) for name in names):
+            raise UserError(f"--only {pattern!r} matches no row: {unknown('row', pattern, names)}")
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Case-blind: with a wildcard the whole name, else any part of it."""
+    pattern, name = pattern.casefold(), name.casefold()
+    if any(sign in pattern for sign in "*?["):
+        return fnmatchcase(name, pattern)
+    return pattern in name

@@ -1,0 +1,84 @@
+"""From records to cells: each column's aggregation over its seeds."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from vaebench.registry.expansion import Expansion, Measurement
+from vaebench.registry.published import Key
+from vaebench.registry.runs import Run
+from vaebench.results.measured import Measured
+from vaebench.store.store import Record, Store
+
+
+def measure(expansion: Expansion, store: Store) -> dict[Key, Measured]:
+    """Every cell of the table that we measure, from what the store holds now."""
+    records = {run_id: store.record(run_id) for run_id in expansion.runs}
+    failed = {run_id for run_id, record in records.items() if record is None}
+    failed = {run_id for run_id in failed if store.failure(run_id) is not None}
+    return {m.key: _cell(m, records, failed) for m in expansion.measurements}
+
+
+def best_run(measurement: Measurement, store: Store) -> Run | None:
+    """The finished run that the table's criterion picks among the seeds; None if there is none."""
+    done = {run.id: record for run in measurement.runs if (record := store.record(run.id))}
+    picked = _best(measurement, {i: r for i, r in done.items() if r["status"] == "done"})
+    return next((run for run in measurement.runs if run.id == picked), None)
+
+
+def _cell(
+    measurement: Measurement, records: Mapping[str, Record | None], failed: set[str]
+) -> Measured:
+    ids = [run.id for run in measurement.runs]
+    done: dict[str, Record] = {}
+    diverged = 0
+    for run_id in ids:
+        record = records[run_id]
+        if record is None:
+            continue
+        if record["status"] == "diverged":
+            diverged += 1
+        elif all(e.key in record["evaluations"] for e in measurement.evaluations):
+            done[run_id] = record
+    wanted = measurement.wanted
+    # A mean without its diverged seeds would flatter the method; a best-of-n ignores them.
+    if diverged and (not done or measurement.column.aggregation != "best"):
+        return Measured("diverged", seeds=diverged, wanted=wanted)
+    if not done:
+        return Measured("failed" if failed & set(ids) else "missing", wanted=wanted)
+    if measurement.column.aggregation == "best":
+        picked = _best(measurement, done)
+        value, std = _value(measurement, done[picked]) if picked else None, None
+    else:
+        values = [_value(measurement, record) for record in done.values()]
+        value, std = _mean(values)
+    if value is None:
+        return Measured("not applicable", seeds=len(done), wanted=wanted, runs=tuple(done))
+    return Measured("measured", value, std, len(done), wanted, tuple(done))
+
+
+def _value(measurement: Measurement, record: Record) -> Any:
+    values: dict[str, Any] = record["evaluations"][measurement.evaluation.key]["values"]
+    return values[measurement.column.value]
+
+
+def _best(measurement: Measurement, done: Mapping[str, Record]) -> str | None:
+    """The id of the seed with the best criterion; the first of equals."""
+    select = measurement.select
+    if select is None or not done:
+        return next(iter(done), None)
+    key = measurement.evaluations[-1].key
+    sign = 1 if select.better == "lower" else -1
+    scores = {
+        run_id: sign * record["evaluations"][key]["values"][select.value]
+        for run_id, record in done.items()
+        if key in record["evaluations"]
+    }
+    return min(scores, key=lambda run_id: scores[run_id], default=None)
+
+
+def _mean(values: list[Any]) -> tuple[Any, float | None]:
+    """Mean and population deviation; a text or a single value stands for itself."""
+    if len(values) == 1 or not all(isinstance(value, int | float) for value in values):
+        return values[0], None
+    return statistics.fmean(values), statistics.pstdev(values)

@@ -1,0 +1,167 @@
+"""The store: runs with weights, records without, results derived from records.
+
+    runs/<run-id>/run.json         configuration and numerics of a run that has started
+                  checkpoint.pt    all that training needs to go on
+                  weights.pt       the finished model
+                  arrays/*.npz     pictures that evaluations made
+                  failure.json     why the last attempt failed; the next one removes it
+    records/<run-id>.json          configuration, provenance, history and evaluations of a finished run
+    <table>.<scale>….csv           written from the records
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vaebench.errors import UserError
+from vaebench.registry.runs import Evaluation, Run, canonical
+from vaebench.store.atomic import write_json
+
+Record = dict[str, Any]
+
+
+class BusyError(Exception):
+    """Another process works on this run."""
+
+
+class Store:
+    """One results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make sure that results can be written, before hours are spent on them."""
+        probe = self.root / f".probe-{os.getpid()}.json"
+        try:
+            write_json(probe, {"probe": "x" * 4096})
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"the results folder {self.root} cannot be written: {error.strerror or error}; "
+                "choose another with --results-dir"
+            ) from error
+
+    def run_dir(self, run_id: str) -> Path:
+        return self.root / "runs" / run_id
+
+    def checkpoint(self, run_id: str) -> Path:
+        return self.run_dir(run_id) / "checkpoint.pt"
+
+    def weights(self, run_id: str) -> Path:
+        return self.run_dir(run_id) / "weights.pt"
+
+    def array(self, run_id: str, evaluation: Evaluation) -> Path:
+        return self.run_dir(run_id) / "arrays" / f"{evaluation.key}.npz"
+
+    def record(self, run_id: str) -> Record | None:
+        """The record of a finished run, or None. UserError for a damaged file."""
+        path = self._record_path(run_id)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        try:
+            record: Record = json.loads(text)
+            record["evaluations"], record["status"], record["configuration"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not a record of vaebench or damaged; restore it or delete it"
+            ) from error
+        return record
+
+    def records(self) -> Iterator[Record]:
+        """Every record, in the order of the ids."""
+        for path in sorted((self.root / "records").glob("*.json")):
+            record = self.record(path.stem)
+            if record is not None:
+                yield record
+
+    def write_record(self, record: Record) -> None:
+        write_json(self._record_path(record["id"]), record)
+
+    def has_values(self, run: Run, evaluation: Evaluation) -> bool:
+        """Whether the evaluation need not be made: there are values, or the run diverged."""
+        record = self.record(run.id)
+        if record is None:
+            return False
+        return record["status"] == "diverged" or evaluation.key in record["evaluations"]
+
+    def start(self, run: Run, numerics: dict[str, Any]) -> dict[str, Any]:
+        """Note that a run starts; returns the numerics it has, those of its first start."""
+        path = self.run_dir(run.id) / "run.json"
+        if path.exists() and self.checkpoint(run.id).exists():
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["numerics"]
+            return stored
+        write_json(
+            path, {"id": run.id, "configuration": plain(run.configuration), "numerics": numerics}
+        )
+        return numerics
+
+    def failure(self, run_id: str) -> dict[str, str] | None:
+        """Why the last attempt failed."""
+        path = self.run_dir(run_id) / "failure.json"
+        try:
+            failure: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return failure
+
+    def write_failure(self, run_id: str, message: str, traceback: str) -> None:
+        write_json(
+            self.run_dir(run_id) / "failure.json", {"message": message, "traceback": traceback}
+        )
+
+    def clear_failure(self, run_id: str) -> None:
+        (self.run_dir(run_id) / "failure.json").unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Hold the run for this process; BusyError if another has it. The kernel frees the lock
+        of a process that is killed."""
+        folder = self.run_dir(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(run_id) from error
+        try:
+            self._sweep(folder)
+            yield
+        finally:
+            lock.release()
+
+    def busy(self, run_id: str) -> bool:
+        """Whether some process holds the run."""
+        path = self.run_dir(run_id) / "lock"
+        if not path.exists():
+            return False
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except (Timeout, OSError):
+            return True
+        lock.release()
+        return False
+
+    def _record_path(self, run_id: str) -> Path:
+        return self.root / "records" / f"{run_id}.json"
+
+    @staticmethod
+    def _sweep(folder: Path) -> None:
+        """Remove what a killed process left half written."""
+        for leftover in folder.glob(".*.*"):
+            leftover.unlink(missing_ok=True)
+
+
+def plain(value: Any) -> Any:
+    """`value` as it reads back from canonical JSON."""
+    return json.loads(canonical(value))

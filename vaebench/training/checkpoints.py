@@ -1,0 +1,53 @@
+"""Checkpoints: all that a run needs to go on bit for bit, and nothing that executes code."""
+
+import io
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaebench.errors import UserError
+from vaebench.store.atomic import write_bytes
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values atomically."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getbuffer())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a file of `save` without executing anything in it."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: not a checkpoint of vaebench or damaged; delete it and run again"
+        ) from error
+    return state
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put the stored weights into `model`."""
+    try:
+        model.load_state_dict(load(path)["model"])
+    except (RuntimeError, KeyError) as error:
+        raise UserError(f"{path}: holds the weights of another model: {error}") from error
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """The generators that training draws from."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Set the generators back to a state of `random_state`."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,0 +1,31 @@
+"""What a method hands to the loop."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from vaebench.data.loading import Batch
+from vaebench.models.latent import LatentModel
+from vaebench.training.procedures import Joint, Procedure
+
+Terms = Mapping[str, Tensor]
+
+
+class Objective(Protocol):
+    """Named scalars of a batch, `loss` among them; everything in it is logged."""
+
+    def __call__(self, model: LatentModel, batch: Batch, step: int, /) -> Terms: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model, what it minimises and how a step goes."""
+
+    model: LatentModel
+    objective: Objective
+    procedure: Procedure = field(default_factory=Joint)
+
+
+RecipeMaker = Callable[..., Recipe]
