@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import click
 
 from vaebench.registry.expansion import Selection
+from vaebench.registry.loading import figure_paths, table_paths
 from vaebench.registry.spec import SCALES
 from vaebench.store.store import Store
 
@@ -45,52 +47,50 @@ def data_option(command: Command) -> Command:
     )(command)
 
 
+_SELECTION = (
+    click.option("--seeds", type=int, metavar="N", help="Only the first N seeds."),
+    click.option(
+        "--only", multiple=True, metavar="PATTERN", help="Only rows or groups that match."
+    ),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=10),
+        metavar="N",
+        help="A class-balanced draw of N training and N/5 test examples; goes to a CSV of its own.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change runs, such as training.epochs=2; goes to a CSV of its own.",
+    ),
+)
+
+
 def selection_options(command: Command) -> Command:
     """`--seeds --only --limit --set`, given to the command as one Selection."""
-    return _Selecting.decorate(command)
+
+    @functools.wraps(command)
+    def wrapped(
+        *arguments: Any,
+        seeds: int | None,
+        only: tuple[str, ...],
+        limit: int | None,
+        settings: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        return command(*arguments, selection=Selection(seeds, only, limit, settings), **rest)
+
+    decorated: Command = wrapped
+    for option in reversed(_SELECTION):
+        decorated = option(decorated)
+    return decorated
 
 
-class _Selecting:
-    """Collects four options into one argument."""
-
-    options = (
-        click.option("--seeds", type=int, help="Only the first N seeds."),
-        click.option(
-            "--only", multiple=True, metavar="PATTERN", help="Only rows or groups that match."
-        ),
-        click.option(
-            "--limit",
-            type=click.IntRange(min=10),
-            help="A class-balanced draw of N training and N/5 test examples; never a plain cell.",
-        ),
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Change runs, such as training.epochs=2; never a plain cell.",
-        ),
-    )
-
-    @classmethod
-    def decorate(cls, command: Command) -> Command:
-        def wrapped(
-            *arguments: Any,
-            seeds: int | None,
-            only: tuple[str, ...],
-            limit: int | None,
-            settings: tuple[str, ...],
-            **rest: Any,
-        ) -> Any:
-            return command(*arguments, selection=Selection(seeds, only, limit, settings), **rest)
-
-        wrapped.__doc__ = command.__doc__
-        wrapped.__name__ = command.__name__
-        wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-        decorated: Command = wrapped
-        for option in reversed(cls.options):
-            decorated = option(decorated)
-        return decorated
+def complete_specs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Table and figure ids for the shell, found by file name alone."""
+    return [n for n in (*table_paths(), *figure_paths()) if n.startswith(incomplete)]
 
 
 def _default_results() -> Path:

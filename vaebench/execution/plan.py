@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vaebench.data import catalog
-from vaebench.errors import UserError
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Evaluation, Run
 from vaebench.store.store import Record, Store
@@ -108,11 +107,3 @@ def step_count(run: Run) -> int:
         examples = min(run.data.limit, examples)
     return math.ceil(examples / run.training.batch_size) * run.training.epochs
 
-
-def require_runnable(expansion: Expansion) -> None:
-    """UserError when nothing of a table can be run."""
-    if not expansion.spec.runnable:
-        raise UserError(
-            f"{expansion.spec.id}: its methods do not exist yet; "
-            f"`vaebench table {expansion.spec.id}` shows the paper's numbers"
-        )
