@@ -14,10 +14,11 @@ from vaebench.cli.options import (
     scale_option,
     selection_options,
 )
+from vaebench.cli.planning import show_plan
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
 from vaebench.data.folder import data_folder
 from vaebench.errors import UserError
-from vaebench.execution.plan import check_plan
+from vaebench.execution.plan import Plan, check_plan
 from vaebench.registry.expansion import Selection
 from vaebench.store.store import Store
 
@@ -51,49 +52,44 @@ def command(
     if not tables:
         raise UserError("which table? `vaebench list` shows them; --all runs every one")
     targets = find_targets(dict.fromkeys(tables), scale, selection)
+    check_plan(targets.plan)
     if dry_run:
-        from vaebench.cli.planning import show_plan
-
-        check_plan(targets.plan)
         show_plan(targets, store)
         return
-    check_plan(targets.plan)
     store.prepare()
-    sys.exit(_run(targets, store, data_folder(data_dir), device))
+    code = execute_plan(targets.plan, store, data_folder(data_dir), device, targets)
+    sys.exit(code)
 
 
-def _run(targets: Targets, store: Store, data_dir: Path, device: str | None) -> int:
+def execute_plan(
+    plan: Plan, store: Store, data_dir: Path, device: str | None, targets: Targets | None = None
+) -> int:
+    """Do the plan's open work, with the CSVs of `targets` kept up to date; the exit code."""
     from vaebench.cli.progress import make_reporter
     from vaebench.execution.local import run_plan
     from vaebench.training.numerics import resolve
 
     signal.signal(signal.SIGTERM, _stop)
-    total = len(targets.plan.work)
-    waiting = len(targets.plan.open(store))
-    click.echo(f"{total} runs, {total - waiting} of them finished before", err=True)
-    numerics = resolve(device)
+    waiting = len(plan.open(store))
+    click.echo(f"{len(plan.work)} runs, {len(plan.work) - waiting} finished before", err=True)
+    paths: list[str] = []
+
+    def after_run() -> None:
+        if targets is not None:
+            paths[:] = targets.write_summaries(store)
+
     try:
         with make_reporter() as reporter:
-            outcome = run_plan(
-                targets.plan,
-                store,
-                data_dir,
-                numerics,
-                reporter,
-                after_run=lambda: _ignore(targets.write_summaries(store)),
-            )
+            outcome = run_plan(plan, store, data_dir, resolve(device), reporter, after_run)
+        after_run()
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from the last epoch", err=True)
         return 130
-    for path in targets.write_summaries(store):
+    for path in paths:
         click.echo(f"wrote {path}", err=True)
     if outcome.failed:
         click.echo(f"{outcome.counts['failed']} runs failed; `vaebench status` says why", err=True)
     return int(outcome.failed)
-
-
-def _ignore(paths: list[str]) -> None:
-    """The paths are told once, at the end."""
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

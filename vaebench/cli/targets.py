@@ -25,14 +25,13 @@ class Targets:
 
     def write_summaries(self, store: Store) -> list[str]:
         """Bring the CSV of every table up to date; returns the paths."""
-        return [
-            str(
-                summary.write_summary(
-                    store, whole, measure(whole, store), self.scale, self.selection.variant
-                )
-            )
-            for whole in map(self._whole, self.expansions)
-        ]
+        tables = {expansion.spec.id: expansion for expansion in self.expansions}
+        variant = self.selection.variant
+        paths = []
+        for whole in map(self._whole, tables.values()):
+            cells = measure(whole, store)
+            paths.append(str(summary.write_summary(store, whole, cells, self.scale, variant)))
+        return paths
 
     def _whole(self, expansion: Expansion) -> Expansion:
         """All rows and seeds: a CSV shows the table, whatever part of it was asked for."""

@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vaebench.execution.report import Reporter
 from vaebench.execution.single import execute, needs_training_again
 from vaebench.registry.runs import DataView, canonical
 from vaebench.store.store import BusyError, Record, Store
-from vaebench.training.numerics import Numerics
+from vaebench.training.numerics import Numerics, resolve
 
 RETRAIN_NOTE = "its record has no weights here, and a new evaluation needs them: trained again"
 
@@ -49,6 +49,35 @@ def run_plan(
         reporter.run_done(work, status, detail)
         after_run()
     return outcome
+
+
+def evaluate_again(
+    work: list[Work], store: Store, data_dir: Path, reporter: Reporter
+) -> Iterator[tuple[str, str | None]]:
+    """Repeat evaluations of finished runs: each id with what changed, None where it failed."""
+    data = load_views(work, data_dir)
+    for number, entry in enumerate(work, start=1):
+        before = store.record(entry.run.id)
+        numerics = Numerics(**before["provenance"]["numerics"]) if before else resolve()
+        reporter.run_started(entry, number, len(work), None)
+        status, detail = attempt(entry, data, store, numerics, reporter, again=True)
+        reporter.run_done(entry, status, detail)
+        after = store.record(entry.run.id)
+        if status != "done" or before is None or after is None:
+            yield entry.run.id, None
+        else:
+            yield entry.run.id, _changes(before, after)
+
+
+def _changes(before: Record, after: Record) -> str:
+    """The values that differ, old and new."""
+    told = []
+    for key, entry in after["evaluations"].items():
+        old = before["evaluations"].get(key, {"values": {}})["values"]
+        for name, value in entry["values"].items():
+            if old.get(name) != value:
+                told.append(f"{key} {name} {old.get(name)} -> {value}")
+    return "; ".join(told)
 
 
 def load_views(work: list[Work], data_dir: Path) -> dict[str, Dataset]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from vaebench.data import catalog
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Evaluation, Run
-from vaebench.store.store import Record, Store
+from vaebench.store.store import Record, Store, plain
 
 
 @dataclass
@@ -90,7 +90,7 @@ def check_plan(plan: Plan) -> None:
 
 def estimate(entry: Work, records: Iterable[Record]) -> Cost:
     """What a run costs: as a finished run that differs in its seed alone, else by `step_ms`."""
-    wanted = entry.run.configuration | {"seed": None}
+    wanted = plain(entry.run.configuration) | {"seed": None}
     for record in records:
         if record["status"] == "done" and record["configuration"] | {"seed": None} == wanted:
             provenance = record["provenance"]

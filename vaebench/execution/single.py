@@ -75,6 +75,11 @@ def _train(
     run = work.run
     settings = Numerics(**store.start(run, numerics.as_dict()))
     device = settings.apply()
+
+    def report(epoch: int, terms: Epoch) -> None:
+        store.add_epoch(run.id, epoch, terms)
+        reporter.epoch_done(work, epoch, terms)
+
     torch.manual_seed(run.seed)
     recipe = methods.build(run.method, data.info, run.arguments)
     trained = train(
@@ -84,7 +89,7 @@ def _train(
         seed=run.seed,
         device=device,
         checkpoint=store.checkpoint(run.id),
-        report=lambda epoch, terms: reporter.epoch_done(work, epoch, terms),
+        report=report,
     )
     if trained.diverged is None:
         checkpoints.save({"model": recipe.model.state_dict()}, store.weights(run.id))
@@ -104,6 +109,7 @@ def _train(
             "data_sha256": data.sha256,
             "data_kind": data.info.kind,
             "numerics": settings.as_dict(),
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             **provenance.code(),
             **provenance.machine(),
         },

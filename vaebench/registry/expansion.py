@@ -34,9 +34,16 @@ class Selection:
             parts.append(f"set-{digest(sorted(self.settings), 6)}")
         return "-".join(parts) or None
 
-    def picks(self, row: str, group: str) -> bool:
-        """Whether `--only` lets this row and group through."""
-        return not self.only or any(_matches(p, row) or _matches(p, group) for p in self.only)
+    def picks(self, spec: TableSpec) -> set[str]:
+        """The rows and groups that `--only` names; UserError for a pattern that names none."""
+        names = [*spec.rows, *spec.groups]
+        picked: set[str] = set()
+        for pattern in self.only:
+            matches = _matches(pattern, names)
+            if not matches:
+                raise UserError(f"--only {pattern!r}: {unknown('row or group', pattern, names)}")
+            picked.update(matches)
+        return picked
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,14 @@ def expand(spec: TableSpec, selection: Selection = Selection()) -> Expansion:  #
     """The measured cells of `spec` and their runs; UserError for names that match nothing."""
     if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
         raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")
-    _check_patterns(spec, selection)
+    picked = selection.picks(spec)
     paper = paper_spec(spec.paper)
     printed = published_cells(spec)
     measurements: list[Measurement] = []
     runs: dict[str, Run] = {}
     for row_name, row in spec.rows.items():
         for group_name, group in spec.groups.items():
-            if not selection.picks(row_name, group_name):
+            if selection.only and not picked & {row_name, group_name}:
                 continue
             part = _merged(paper, spec, row_name, group_name)
             if part.method is None:
@@ -188,16 +195,12 @@ def _check_settings(selection: Selection, runs: Iterator[Run] | Any) -> None:
             raise UserError(f"--set {setting}: {unknown('argument', path[1], known)}")
 
 
-def _check_patterns(spec: TableSpec, selection: Selection) -> None:
-    names = [*spec.rows, *spec.groups]
-    for pattern in selection.only:
-        if not any(_matches(pattern, name) for name in names):
-            raise UserError(f"--only {pattern!r} matches no row: {unknown('row', pattern, names)}")
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Case-blind: with a wildcard the whole name, else any part of it."""
-    pattern, name = pattern.casefold(), name.casefold()
-    if any(sign in pattern for sign in "*?["):
-        return fnmatchcase(name, pattern)
-    return pattern in name
+def _matches(pattern: str, names: list[str]) -> list[str]:
+    """Case-blind: the name itself, else by wildcards, else every name that contains the pattern."""
+    folded = pattern.casefold()
+    exact = [name for name in names if name.casefold() == folded]
+    if exact:
+        return exact
+    if any(sign in folded for sign in "*?["):
+        return [name for name in names if fnmatchcase(name.casefold(), folded)]
+    return [name for name in names if folded in name.casefold()]

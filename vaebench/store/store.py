@@ -1,6 +1,7 @@
 """The store: runs with weights, records without, results derived from records.
 
     runs/<run-id>/run.json         configuration and numerics of a run that has started
+                  history.csv      one line an epoch
                   checkpoint.pt    all that training needs to go on
                   weights.pt       the finished model
                   arrays/*.npz     pictures that evaluations made
@@ -11,7 +12,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from vaebench.errors import UserError
 from vaebench.registry.runs import Evaluation, Run, canonical
-from vaebench.store.atomic import write_json
+from vaebench.store.atomic import write_json, write_text
 
 Record = dict[str, Any]
 
@@ -104,6 +105,24 @@ class Store:
             path, {"id": run.id, "configuration": plain(run.configuration), "numerics": numerics}
         )
         return numerics
+
+    def add_epoch(self, run_id: str, epoch: int, terms: Mapping[str, float]) -> None:
+        """Put an epoch into history.csv; what stood there from it on is from before a kill."""
+        path = self.run_dir(run_id) / "history.csv"
+        lines = self._history_lines(run_id)[:epoch] or [",".join(["epoch", *terms])]
+        lines.append(",".join([str(epoch), *(f"{value:.6g}" for value in terms.values())]))
+        write_text(path, "\n".join(lines) + "\n")
+
+    def epochs_done(self, run_id: str) -> int:
+        """Epochs of a run that has started."""
+        return max(len(self._history_lines(run_id)) - 1, 0)
+
+    def _history_lines(self, run_id: str) -> list[str]:
+        try:
+            text = (self.run_dir(run_id) / "history.csv").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return text.splitlines()
 
     def failure(self, run_id: str) -> dict[str, str] | None:
         """Why the last attempt failed."""

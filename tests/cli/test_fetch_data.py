@@ -1,0 +1,252 @@
+"""`vaebench fetch-data` as a user types it."""
+
+import gzip
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from vaebench.cli import fetch_data, main
+from vaebench.data.catalog import CATALOG
+from vaebench.data.checksums import check
+from vaebench.data.download import Patience
+
+local = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAEBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("vaebench.data.fetch.Patience", lambda: Patience(0.3, 1, 0.0))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def vaebench(capsys):
+    """Runs a command line; its exit code, stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main(list(arguments))
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def served(tiny, mirror, monkeypatch):
+    """The tiny data set on a mirror that has it, named in the catalogue."""
+    mirror.serve_all(tiny.contents)
+    monkeypatch.setitem(CATALOG, "tiny", tiny.with_mirrors(mirror.url))
+    return mirror
+
+
+def test_without_a_name_it_lists(tiny, folder, vaebench):
+    code, out, err = vaebench("fetch-data")
+    rows = [line.split("  ") for line in out.splitlines()]
+    cells = {row[0]: [cell.strip() for cell in row[1:] if cell] for row in rows}
+    assert code == 0 and err == f"data folder: {folder}\n"
+    assert cells["name"] == ["kind", "state", "train / test", "title"]
+    assert cells["mnist"][:3] == ["original", "missing (55 MB)", "60,000 / 10,000"]
+    assert cells["digits-28x28"][:2] == ["stand-in", "made in code"]
+    tiny.put(folder / "tiny")
+    assert "  present  " in vaebench("fetch-data")[1]
+    (folder / "tiny" / "test-labels-idx").unlink()
+    assert "  3 of 4 files  " in vaebench("fetch-data")[1]
+
+
+@local
+def test_downloads_with_plain_lines_on_stderr(tiny, served, folder, vaebench):
+    code, out, err = vaebench("fetch-data", "tiny")
+    assert (code, out) == (0, "")
+    lines = err.splitlines()
+    assert lines[0] == "Tiny noise. Made for tests."
+    assert lines[1:3] == [
+        f"tiny/train-images-idx: from {served.url}train-images-idx.gz",
+        "tiny/train-images-idx: ok and stored",
+    ]
+    assert len(lines) == 9
+    code, _, err = vaebench("fetch-data", "tiny")
+    assert code == 0 and err.splitlines()[0] == "tiny/train-images-idx: ok, already there"
+
+
+@local
+def test_unverified_is_said(tiny, served, folder, vaebench, monkeypatch):
+    monkeypatch.setitem(CATALOG, "tiny", tiny.with_mirrors(served.url, verified=False))
+    code, _, err = vaebench("fetch-data", "tiny")
+    digest = tiny.entry.file("train-images").sha256
+    assert code == 0
+    line = f"unverified (no published checksum; sha256 {digest}) and stored"
+    assert f"tiny/train-images-idx: {line}" in err.splitlines()
+
+
+@local
+def test_a_failed_download_is_exit_code_1(tiny, served, folder, vaebench):
+    served.serve("train-labels-idx.gz", served.answer(status=404))
+    code, out, err = vaebench("fetch-data", "tiny", "digits-28x28")
+    url = f"{served.url}train-labels-idx.gz"
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-5:] == [
+        f"tiny/train-labels-idx: {url}: HTTP 404 Not Found",
+        "vaebench: tiny: train-labels-idx could not be downloaded",
+        f"  {url}: HTTP 404 Not Found",
+        "with files from elsewhere: `vaebench fetch-data tiny --from DIR`",
+        "digits-28x28: made in code, nothing to fetch",
+    ]
+
+
+@local
+def test_ctrl_c_keeps_the_part(tiny, served, folder, vaebench, monkeypatch):
+    packed = gzip.compress(tiny.contents["train-images-idx"])
+    cut = served.answer(packed, cut=50, hang=True)
+    served.serve("train-images-idx.gz", cut, served.answer(packed))
+
+    def interrupt(self, file, done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch_data._Lines, "progress", interrupt)
+        code, _, err = vaebench("fetch-data", "tiny")
+    part = folder / "tiny" / "train-images-idx.part"
+    assert code == 130
+    assert err.splitlines()[-1] == (
+        f"stopped; {part} is kept: `vaebench fetch-data tiny` goes on from there"
+    )
+    assert 0 < part.stat().st_size <= 50
+    size = part.stat().st_size
+    assert vaebench("fetch-data", "tiny")[0] == 0
+    assert ("train-images-idx.gz", f"bytes={size}-") in served.requests
+    assert not part.exists()
+
+
+def test_ctrl_c_with_no_part(tiny, folder, vaebench, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch_data, "fetch", interrupt)
+    code, _, err = vaebench("fetch-data", "tiny")
+    assert code == 130
+    assert err.splitlines()[-1] == "stopped; what tiny has so far is complete and checked"
+
+
+def test_import(tiny, folder, tmp_path, vaebench):
+    tiny.put(tmp_path / "mine", packed=True)
+    code, out, err = vaebench("fetch-data", "tiny", "--from", str(tmp_path / "mine"))
+    assert (code, out) == (0, "")
+    assert err.splitlines()[1] == "tiny/train-images-idx: ok and stored"
+    assert all(state.status == "ok" for state in check(tiny.entry, folder))
+
+
+def test_import_of_wrong_files_is_exit_code_2(tiny, folder, tmp_path, vaebench):
+    code, _, err = vaebench("fetch-data", "tiny", "--from", str(tmp_path))
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"vaebench: {tmp_path}: train-images-idx of tiny is not")
+
+
+def test_check(tiny, folder, vaebench):
+    tiny.put(folder / "tiny")
+    code, out, err = vaebench("fetch-data", "--check")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [f"tiny/{name}: ok" for name in tiny.contents]
+
+    (folder / "tiny" / "train-images-idx").write_bytes(b"torn")
+    (folder / "tiny" / "test-labels-idx").unlink()
+    code, out, err = vaebench("fetch-data", "tiny", "--check")
+    assert code == 1
+    assert out.splitlines() == [
+        "tiny/train-images-idx: wrong: expected 336 bytes, found 4 bytes",
+        "tiny/train-labels-idx: ok",
+        "tiny/test-images-idx: ok",
+        "tiny/test-labels-idx: missing",
+    ]
+    mend = "`vaebench fetch-data tiny` fetches what is missing or wrong"
+    assert err == f"vaebench: in {folder}: {mend}\n"
+
+
+def test_check_of_nothing(folder, vaebench):
+    assert vaebench("fetch-data", "--check") == (0, "", f"{folder} holds no data set\n")
+    code, out, _ = vaebench("fetch-data", "--check", "digits-28x28")
+    assert (code, out) == (0, "digits-28x28: made in code, nothing to check\n")
+
+
+def test_data_dir_goes_before_the_environment(tiny, folder, tmp_path, vaebench):
+    tiny.put(tmp_path / "other" / "tiny")
+    other = ("--data-dir", str(tmp_path / "other"))
+    assert vaebench("fetch-data", "tiny", "--check", *other)[0] == 0
+    code, _, err = vaebench("fetch-data", "mnist", "--check", *other)
+    assert code == 1 and f"`vaebench fetch-data mnist --data-dir {tmp_path / 'other'}`" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mnits",), "vaebench: unknown data set 'mnits'; did you mean mnist?"),
+        (("--from", "x"), "Error: --from DIR needs the NAME of the data set that DIR holds"),
+        (("mnist", "--from", "x", "--check"), "Error: --from and --check exclude each other"),
+    ],
+)
+def test_wrong_usage(folder, vaebench, arguments, message):
+    code, out, err = vaebench("fetch-data", *arguments)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == message
+
+
+def test_a_folder_that_cannot_be_written(tiny, folder, vaebench):
+    folder.write_text("a file")
+    code, _, err = vaebench("fetch-data", "tiny")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        f"vaebench: {folder / 'tiny'}: cannot be written (Not a directory); "
+        "name another folder with --data-dir DIR or VAEBENCH_DATA"
+    )
+
+
+def test_names_are_completed():
+    names = fetch_data._complete(None, None, "mn")
+    assert names == ["mnist"]
+
+
+@local
+def test_a_bar_on_a_terminal(tiny, served, folder, vaebench, monkeypatch):
+    """The lines are the same, whole and unwrapped, whatever the terminal's width."""
+    leader, follower = pty.openpty()
+    shown = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(lambda: _read(leader), b"")))
+    reader.start()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(follower, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        code, out, _ = vaebench("fetch-data", "tiny")
+    reader.join()
+    os.close(leader)
+    text = b"".join(shown).decode()
+    assert (code, out) == (0, "")
+    line = f"tiny/train-images-idx: from {served.url}train-images-idx.gz"
+    assert line in text and "tiny/test-labels-idx: ok and stored" in text
+    assert "\x1b[" in text
+
+
+def _read(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
+
+
+def test_torch_is_not_imported(tmp_path):
+    code = (
+        "import sys\nfrom vaebench.cli import main\n"
+        "try: main(['fetch-data'])\n"
+        "finally: print('torch' in sys.modules, 'numpy' in sys.modules, file=sys.stderr)"
+    )
+    environment = {**os.environ, "VAEBENCH_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == "False False"

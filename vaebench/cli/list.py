@@ -1,0 +1,78 @@
+"""`vaebench list`: every table and figure."""
+
+import click
+
+from vaebench.cli.options import results_option
+from vaebench.errors import unknown
+from vaebench.registry.expansion import expand
+from vaebench.registry.loading import (
+    PAPERS,
+    figure_paths,
+    load_figure,
+    load_table,
+    published_cells,
+    table_paths,
+)
+from vaebench.registry.spec import TableSpec
+from vaebench.results.cells import measure
+from vaebench.store.store import Store
+
+
+@click.command("list")
+@click.option("--paper", help="Only this paper: " + ", ".join(PAPERS) + ".")
+@results_option
+def command(paper: str | None, store: Store) -> None:
+    """List tables and figures: caption, column groups, rows, and what is measured at paper scale."""
+    if paper is not None and paper not in PAPERS:
+        raise unknown("paper", paper, PAPERS)
+    rows = [
+        _table_line(load_table(name), store)
+        for name in table_paths()
+        if paper is None or name.startswith(f"{paper}-table")
+    ]
+    rows += [
+        _figure_line(name)
+        for name in figure_paths()
+        if paper is None or name.startswith(f"{paper}-figure")
+    ]
+    _print(("id", "rows", "column groups", "state", "caption"), rows)
+
+
+def _table_line(spec: TableSpec, store: Store) -> tuple[str, ...]:
+    printed = published_cells(spec)
+    groups = ", ".join(dict.fromkeys(key.group for key in printed))
+    rows = len(dict.fromkeys(key.row for key in printed))
+    return spec.id, str(rows), groups, _state(spec, store), spec.caption
+
+
+def _state(spec: TableSpec, store: Store) -> str:
+    if not spec.runnable:
+        return "published only"
+    cells = [c for key, c in measure(expand(spec), store).items() if not _extra(spec, key.column)]
+    full = sum(cell.seeds == cell.wanted for cell in cells)
+    return f"{full}/{len(cells)} cells measured"
+
+
+def _extra(spec: TableSpec, column: str) -> bool:
+    return spec.all_columns()[column].extra
+
+
+def _figure_line(name: str) -> tuple[str, ...]:
+    figure = load_figure(name)
+    state = "drawable" if figure.runnable else "not yet"
+    return name, "–", ", ".join(dict.fromkeys(p.group for p in figure.panels)), state, figure.caption
+
+
+def _print(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Aligned columns; on a terminal the caption is cut to fit, in a pipe nothing is."""
+    from shutil import get_terminal_size
+
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
+    terminal = click.get_text_stream("stdout").isatty()
+    room = get_terminal_size().columns - sum(widths) - 2 * len(widths)
+    for row in [header, *rows]:
+        caption = row[-1]
+        if terminal and room >= 20 and len(caption) > room:
+            caption = caption[: room - 1] + "…"
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo("  ".join([*cells, caption]).rstrip())

@@ -1,0 +1,53 @@
+"""`vaebench plot`: a figure of a paper, or the learning curves of a table."""
+
+from pathlib import Path
+
+import click
+
+from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
+from vaebench.errors import UserError
+from vaebench.registry.expansion import Selection, expand
+from vaebench.registry.loading import figure_paths, load_figure, load_table
+from vaebench.store.store import Store
+
+FORMATS = ("png", "svg", "pdf")
+
+
+@click.command("plot")
+@click.argument("target", metavar="FIGURE|TABLE", shell_complete=complete_specs)
+@scale_option
+@click.option("--format", "form", type=click.Choice(FORMATS), default="png", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file [default: figures/ in the results folder].",
+)
+@selection_options
+@results_option
+def command(
+    target: str, scale: str, form: str, out: Path | None, selection: Selection, store: Store
+) -> None:
+    """Draw a FIGURE from what `vaebench run FIGURE` made, or the learning curves of a TABLE."""
+    from vaebench.results import figures
+
+    if target in figure_paths():
+        figure = load_figure(target)
+        if not figure.runnable:
+            raise UserError(f"{target}: it cannot be drawn yet")
+        tables = dict.fromkeys(panel.table for panel in figure.panels)
+        expansions = {name: expand(load_table(name, scale), selection) for name in tables}
+        drawing = figures.image_grids(figure, expansions, store, scale)
+        name = figure.id
+    else:
+        expansion = expand(load_table(target, scale), selection)
+        drawing = figures.learning_curves(expansion, store, scale)
+        name = f"{expansion.spec.id}-curves"
+    parts = [name, scale, *([selection.variant] if selection.variant else [])]
+    path = out or store.root / "figures" / (".".join(parts) + f".{form}")
+    if path.suffix.lstrip(".") not in FORMATS:
+        raise UserError(f"--out {path}: expected a name that ends in {', '.join(FORMATS)}")
+    try:
+        figures.save(drawing, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    click.echo(f"wrote {path}: {drawing.statement}", err=True)

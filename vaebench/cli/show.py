@@ -1,0 +1,102 @@
+"""`vaebench show`: one table in words."""
+
+import click
+
+from vaebench.cli.options import complete_specs, results_option, scale_option
+from vaebench.cli.planning import total_cost
+from vaebench.cli.targets import runnable_tables
+from vaebench.data import catalog
+from vaebench.execution.plan import estimate, make_plan
+from vaebench.registry.expansion import Expansion, expand
+from vaebench.registry.loading import (
+    figure_paths,
+    load_figure,
+    load_table,
+    paper_spec,
+    published_cells,
+    spec_path,
+)
+from vaebench.store.store import Store
+
+
+@click.command("show")
+@click.argument("table", shell_complete=complete_specs)
+@scale_option
+@click.option("--yaml", "as_yaml", is_flag=True, help="The spec itself, to copy and change.")
+@results_option
+def command(table: str, scale: str, as_yaml: bool, store: Store) -> None:
+    """Show TABLE: its rows, columns, runs and their cost, and what it shares with others."""
+    if table in figure_paths():
+        _show_figure(table)
+        return
+    if as_yaml:
+        click.echo(spec_path(table).read_text(encoding="utf-8"), nl=False)
+        return
+    expansion = expand(load_table(table, scale))
+    spec = expansion.spec
+    paper = paper_spec(spec.paper)
+    click.echo(f"{spec.id}: {spec.caption}")
+    click.echo(f"{paper.title}. {paper.reference}")
+    if not spec.runnable:
+        keys = published_cells(spec)
+        click.echo(f"{len(keys)} published cells; the methods of this table do not exist yet")
+        return
+    if spec.reduced:
+        click.echo(f"{scale} scale, reduced: {spec.reduced}")
+    _show_rows(expansion)
+    _show_columns(expansion)
+    _show_runs(expansion, scale, store)
+    for kind, texts in (("Assumption", spec.assumptions), ("Misprint", spec.misprints)):
+        for text in texts:
+            click.echo(f"{kind}: {text}")
+
+
+def _show_rows(expansion: Expansion) -> None:
+    click.echo("\nRows")
+    seen: set[tuple[str, str]] = set()
+    for measurement in expansion.measurements:
+        key, run = measurement.key, measurement.runs[0]
+        if (key.row, key.group) not in seen:
+            seen.add((key.row, key.group))
+            arguments = ", ".join(f"{name}={value}" for name, value in run.arguments.items())
+            click.echo(f"  {key.row} · {key.group}: {run.method}({arguments})")
+
+
+def _show_columns(expansion: Expansion) -> None:
+    click.echo("\nColumns")
+    for name, column in expansion.spec.all_columns().items():
+        extra = ", extra" if column.extra else ""
+        click.echo(f"  {name}: {column.dialect}, {column.unit}, {column.aggregation}{extra}")
+
+
+def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
+    runs = list(expansion.runs.values())
+    click.echo("\nRuns")
+    for name in dict.fromkeys(run.data.dataset for run in runs):
+        entry = catalog.lookup(name)
+        click.echo(f"  data: {name} ({entry.kind}), {entry.title}")
+    training = runs[0].training
+    click.echo(
+        f"  {len(runs)} runs: {expansion.spec.seeds} seeds, {training.epochs} epochs, "
+        f"batch {training.batch_size}, {training.optimizer.name} lr {training.optimizer.lr}"
+    )
+    plan = make_plan([expansion])
+    records = list(store.records())
+    done = len(plan.work) - len(plan.open(store))
+    click.echo(f"  {done} of them finished")
+    click.echo(f"  {total_cost([estimate(work, records) for work in plan.open(store)])}")
+    for other in runnable_tables():
+        if other != expansion.spec.id:
+            shared = len(expansion.runs.keys() & expand(load_table(other, scale)).runs.keys())
+            if shared:
+                click.echo(f"  {shared} of them are runs of {other} too")
+    click.echo("")
+
+
+def _show_figure(name: str) -> None:
+    figure = load_figure(name)
+    click.echo(f"{figure.id}: {figure.caption}")
+    for panel in figure.panels:
+        click.echo(f"  {panel.title}: {panel.table} {panel.row} · {panel.group}, {panel.evaluation}")
+    for text in figure.assumptions:
+        click.echo(f"Assumption: {text}")

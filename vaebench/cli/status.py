@@ -1,0 +1,58 @@
+"""`vaebench status`: what runs, what is done, what failed and why."""
+
+import click
+
+from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
+from vaebench.cli.planning import total_cost
+from vaebench.cli.targets import find_targets, runnable_tables
+from vaebench.execution.plan import Work, estimate
+from vaebench.registry.expansion import Selection
+from vaebench.store.store import Store
+
+
+@click.command("status")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...", shell_complete=complete_specs)
+@scale_option
+@selection_options
+@results_option
+def command(tables: tuple[str, ...], scale: str, selection: Selection, store: Store) -> None:
+    """Show the runs of TABLE (default: of every table with a run) one by one, and the time left."""
+    for name in tables or runnable_tables():
+        targets = find_targets([name], scale, selection)
+        work = list(targets.plan.work.values())
+        states = {entry.run.id: _state(entry, store) for entry in work}
+        if not tables and all(state == "waiting" for state, _ in states.values()):
+            continue
+        done = sum(state in ("done", "diverged") for state, _ in states.values())
+        click.echo(f"{name}, {scale} scale: {done} of {len(work)} runs done")
+        for entry in work:
+            state, detail = states[entry.run.id]
+            if state not in ("done", "waiting"):
+                click.echo(f"  {state:9} {entry.run.sentence}" + (f": {detail}" if detail else ""))
+        waiting = sum(state == "waiting" for state, _ in states.values())
+        if waiting:
+            click.echo(f"  waiting   {waiting} runs")
+        open_work = targets.plan.open(store)
+        if open_work:
+            records = list(store.records())
+            click.echo(f"  left, {total_cost([estimate(entry, records) for entry in open_work])}")
+
+
+def _state(work: Work, store: Store) -> tuple[str, str | None]:
+    """The state of a run and what there is to say about it."""
+    run = work.run
+    record = store.record(run.id)
+    if record is not None and record["status"] == "diverged":
+        return "diverged", record["reason"]
+    epochs = f"epoch {store.epochs_done(run.id)} of {run.training.epochs}"
+    if store.busy(run.id):
+        return "running", epochs if record is None else "evaluating"
+    failure = store.failure(run.id)
+    if failure is not None:
+        return "failed", failure["message"]
+    if record is not None:
+        missing = ", ".join(evaluation.name for evaluation in work.missing(store))
+        return ("unmeasured", f"lacks {missing}") if missing else ("done", None)
+    if store.epochs_done(run.id):
+        return "stopped", epochs
+    return "waiting", None
