@@ -1,5 +1,7 @@
 """`vaebench list`: every table and figure."""
 
+import sys
+
 import click
 
 from vaebench.cli.options import results_option
@@ -22,7 +24,7 @@ from vaebench.store.store import Store
 @click.option("--paper", help="Only this paper: " + ", ".join(PAPERS) + ".")
 @results_option
 def command(paper: str | None, store: Store) -> None:
-    """List tables and figures: caption, column groups, rows, and what is measured at paper scale."""
+    """List tables and figures: rows, column groups, what is measured at paper scale, caption."""
     if paper is not None and paper not in PAPERS:
         raise unknown("paper", paper, PAPERS)
     rows = [
@@ -60,7 +62,13 @@ def _extra(spec: TableSpec, column: str) -> bool:
 def _figure_line(name: str) -> tuple[str, ...]:
     figure = load_figure(name)
     state = "drawable" if figure.runnable else "not yet"
-    return name, "–", ", ".join(dict.fromkeys(p.group for p in figure.panels)), state, figure.caption
+    return (
+        name,
+        "–",
+        ", ".join(dict.fromkeys(p.group for p in figure.panels)),
+        state,
+        figure.caption,
+    )
 
 
 def _print(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -68,7 +76,7 @@ def _print(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     from shutil import get_terminal_size
 
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header) - 1)]
-    terminal = click.get_text_stream("stdout").isatty()
+    terminal = sys.stdout.isatty()
     room = get_terminal_size().columns - sum(widths) - 2 * len(widths)
     for row in [header, *rows]:
         caption = row[-1]

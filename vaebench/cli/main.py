@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import vaebench
-from vaebench.errors import UserError
+from vaebench.errors import UserError, unknown
 
 # name: (module in vaebench.cli, help line). `--help` and completion read only this table.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,8 +42,6 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from vaebench.errors import unknown
-
             raise unknown("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
@@ -59,16 +57,23 @@ class _LazyGroup(click.Group):
         ]
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
-        """Run; a UserError becomes its lines on stderr and exit code 2, Ctrl-C exit code 130."""
+        """Run; what a user can mend becomes lines on stderr and exit code 2, Ctrl-C code 130."""
         arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
         try:
-            super().main(arguments, *rest, **extra)
+            code = super().main(arguments, *rest, **extra)
         except UserError as error:
             if "--debug" in arguments:
                 raise
             click.echo(f"vaebench: {error}", err=True)
-            sys.exit(2)
-        sys.exit(0)
+            code = 2
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("stopped", err=True)
+            code = 130
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

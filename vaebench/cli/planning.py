@@ -61,4 +61,3 @@ def duration(seconds: float) -> str:
 def _costs(work: Iterable[Work], store: Store) -> list[tuple[Work, Cost]]:
     records = list(store.records())
     return [(entry, estimate(entry, records)) for entry in work]
-

@@ -28,7 +28,9 @@ from vaebench.store.store import Store
 @click.option("--all", "everything", is_flag=True, help="Every table whose methods exist.")
 @scale_option
 @selection_options
-@click.option("--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one].")
+@click.option(
+    "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; train nothing.")
 @results_option
 @data_option

@@ -97,6 +97,8 @@ def _show_figure(name: str) -> None:
     figure = load_figure(name)
     click.echo(f"{figure.id}: {figure.caption}")
     for panel in figure.panels:
-        click.echo(f"  {panel.title}: {panel.table} {panel.row} · {panel.group}, {panel.evaluation}")
+        click.echo(
+            f"  {panel.title}: {panel.table} {panel.row} · {panel.group}, {panel.evaluation}"
+        )
     for text in figure.assumptions:
         click.echo(f"Assumption: {text}")

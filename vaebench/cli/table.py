@@ -1,5 +1,7 @@
 """`vaebench table`: a table, the paper's numbers beside ours."""
 
+import sys
+
 import click
 
 from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
@@ -39,7 +41,7 @@ def command(
 
 def default_form() -> str:
     """Tables for eyes on a terminal, Markdown in a pipe."""
-    return "console" if click.get_text_stream("stdout").isatty() else "md"
+    return "console" if sys.stdout.isatty() else "md"
 
 
 def show_page(page: Page, form: str) -> None:

@@ -21,7 +21,9 @@ from vaebench.store.store import Store
 @click.option("--group", help="The column group [default: the first that the row has].")
 @click.option("--seed", type=int, default=0, show_default=True)
 @scale_option
-@click.option("--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one].")
+@click.option(
+    "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
+)
 @results_option
 @data_option
 def command(
@@ -59,4 +61,6 @@ def find_run(expansion: Expansion, row: str, group: str | None, seed: int) -> Ru
     for run in measurement.runs:
         if run.seed == seed:
             return run
-    raise UserError(f"--seed {seed}: {expansion.spec.id} has seeds 0 to {len(measurement.runs) - 1}")
+    raise UserError(
+        f"--seed {seed}: {expansion.spec.id} has seeds 0 to {len(measurement.runs) - 1}"
+    )

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 class _LogLikelihood(torch.autograd.Function):
@@ -28,9 +27,10 @@ class _LogLikelihood(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         logits, x = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient will itself be differentiated
+            return (x - torch.sigmoid(logits)) * gradient.unsqueeze(-1), None
         result = torch.empty_like(logits)
         for sample, row, out in zip(logits, gradient, result, strict=True):
             torch.sigmoid(sample, out=out).neg_().add_(x).mul_(row.unsqueeze(-1))
@@ -43,5 +43,5 @@ def log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
     logits [S, B, D], x [B, D] (constant, values in [0, 1]) -> [S, B]. For x that is not binary
     this is the negative cross-entropy, whose maximum is below zero.
     """
-    result: Tensor = _LogLikelihood.apply(logits, x)  # type: ignore[no-untyped-call]
+    result: Tensor = _LogLikelihood.apply(logits, x)
     return result

@@ -11,11 +11,11 @@ from vaebench.models.latent import LatentModel
 CHUNK = 2_000
 
 
-def chunks(split: Split, size: int = CHUNK) -> Iterator[Batch]:
-    """The split in its own order, `size` examples at a time."""
+def chunks(split: Split) -> Iterator[Batch]:
+    """The split in its own order, CHUNK examples at a time."""
     device = split.labels.device
-    for start in range(0, len(split), size):
-        yield split.take(torch.arange(start, min(start + size, len(split)), device=device))
+    for start in range(0, len(split), CHUNK):
+        yield split.take(torch.arange(start, min(start + CHUNK, len(split)), device=device))
 
 
 @torch.no_grad()

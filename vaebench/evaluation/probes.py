@@ -27,9 +27,7 @@ def linear_probe(
     """
     codes, test_codes = posterior_means(model, data.train), posterior_means(model, data.test)
     kept = int(len(codes) * (1 - held_out))
-    probe = _fit(
-        codes[:kept], data.train.labels[:kept], data.info.classes, epochs, batch_size, lr
-    )
+    probe = _fit(codes[:kept], data.train.labels[:kept], data.info.classes, epochs, batch_size, lr)
     with torch.no_grad():
         correct = (probe(test_codes).argmax(-1) == data.test.labels).double().mean()
     return {"accuracy": 100 * float(correct)}
@@ -42,7 +40,7 @@ def _fit(
     optimizer = torch.optim.Adam(probe.parameters(), lr=lr, eps=1e-7, fused=True)
     for _ in range(epochs):
         order = torch.randperm(len(codes)).to(codes.device)
-        for index in order.split(batch_size):
+        for index in torch.split(order, batch_size):
             loss = F.cross_entropy(probe(codes[index]), labels[index])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -49,7 +49,7 @@ class Cost:
 
 
 def make_plan(
-    expansions: Iterable[Expansion], extra: Mapping[str, Iterable[Evaluation]] = {}  # noqa: B006
+    expansions: Iterable[Expansion], extra: Mapping[str, Iterable[Evaluation]] = {}
 ) -> Plan:
     """Merge the needs of tables; `extra` adds evaluations (of figures) by run id."""
     work: dict[str, Work] = {}
@@ -106,4 +106,3 @@ def step_count(run: Run) -> int:
     if run.data.limit is not None:
         examples = min(run.data.limit, examples)
     return math.ceil(examples / run.training.batch_size) * run.training.epochs
-

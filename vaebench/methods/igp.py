@@ -7,13 +7,12 @@ initialisation, real pixels scored by the Bernoulli cross-entropy.
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from vaebench.data.loading import DataInfo
 from vaebench.methods import method
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
 from vaebench.models.latent import LatentModel, glorot_uniform
+from vaebench.models.parts import PosteriorHead
 from vaebench.models.posteriors import DeterministicHead, GaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.elbo import negative_elbo, reconstruction
@@ -49,7 +48,7 @@ def _gaussian_head(posterior: str, features: int, latent: int) -> GaussianHead:
     return GaussianHead(features, latent, isotropic=posterior == "isotropic")
 
 
-def _mlp(data: DataInfo, head: nn.Module, latent: int, hidden: Sequence[int]) -> LatentModel:
+def _mlp(data: DataInfo, head: PosteriorHead, latent: int, hidden: Sequence[int]) -> LatentModel:
     """Encoder 784-200-200, the head, N(0, I), decoder 32-200-200-784 at the paper's sizes."""
     model = LatentModel(
         encoder=MlpEncoder(data.shape, hidden),

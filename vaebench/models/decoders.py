@@ -22,7 +22,7 @@ class BernoulliMlpDecoder(nn.Module):
     def logits(self, z: Tensor) -> Tensor:
         """[..., K] -> [..., pixels]; all leading axes go through as one batch."""
         flat: Tensor = self.output(self.layers(z.flatten(0, -2)))
-        return flat.unflatten(0, z.shape[:-1])
+        return torch.unflatten(flat, 0, z.shape[:-1])
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over pixels: x [B, *shape], z [S, B, K] -> [S, B]."""
@@ -30,7 +30,7 @@ class BernoulliMlpDecoder(nn.Module):
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x|z], the pixel probabilities: [..., K] -> [..., *shape]."""
-        return torch.sigmoid(self.logits(z)).unflatten(-1, self.shape)
+        return torch.unflatten(torch.sigmoid(self.logits(z)), -1, self.shape)
 
     def sample(self, z: Tensor) -> Tensor:
         """Binary images drawn from p(x|z): [..., K] -> [..., *shape]."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaebench.estimators import gaussian
+from vaebench.models.parts import Prior
 from vaebench.models.posteriors import DeltaPosterior, GaussianPosterior, Posterior
 from vaebench.models.priors import StandardGaussian
 
@@ -24,7 +25,7 @@ def register_kl(
     return decorate
 
 
-def kl_divergence(posterior: Posterior, prior: nn.Module, z: Tensor) -> Tensor | None:
+def kl_divergence(posterior: Posterior, prior: Prior, z: Tensor) -> Tensor | None:
     """KL in nats, [B]; None for a delta posterior, which has no density.
 
     Without a closed form it is log q(z|x) - log p(z), averaged over the given draws z [S, B, K].
@@ -37,7 +38,7 @@ def kl_divergence(posterior: Posterior, prior: nn.Module, z: Tensor) -> Tensor |
     return log_ratio(posterior, prior, z).mean(dim=0)
 
 
-def log_ratio(posterior: Any, prior: Any, z: Tensor) -> Tensor:
+def log_ratio(posterior: Any, prior: Prior, z: Tensor) -> Tensor:
     """log q(z|x) - log p(z) in nats: [S, B, K] -> [S, B]."""
     ratio: Tensor = posterior.log_prob(z) - prior.log_prob(z)
     return ratio

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from vaebench.models.parts import Decoder, Encoder, PosteriorHead, Prior
 from vaebench.models.posteriors import Posterior
 
 
@@ -11,7 +12,7 @@ class LatentModel(nn.Module):
     """Four parts and no loss: objectives and evaluators work on `infer`, `prior`, `decoder`."""
 
     def __init__(
-        self, encoder: nn.Module, head: nn.Module, prior: nn.Module, decoder: nn.Module
+        self, encoder: Encoder, head: PosteriorHead, prior: Prior, decoder: Decoder
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -21,8 +22,7 @@ class LatentModel(nn.Module):
 
     def infer(self, x: Tensor) -> Posterior:
         """q(z|x) for a batch x [B, *shape]."""
-        posterior: Posterior = self.head(self.encoder(x))
-        return posterior
+        return self.head(self.encoder(x))
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters of q: encoder and head."""

@@ -1,1 +1,1 @@
-"""Objectives: `(model, batch, step) -> terms`, a mapping of named scalars with `loss` among them."""
+"""Objectives: `(model, batch, step) -> terms`, named scalars with `loss` among them."""

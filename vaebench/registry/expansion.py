@@ -80,7 +80,7 @@ class Expansion:
         return self.spec.rows[key.row]
 
 
-def expand(spec: TableSpec, selection: Selection = Selection()) -> Expansion:  # noqa: B008
+def expand(spec: TableSpec, selection: Selection = Selection()) -> Expansion:
     """The measured cells of `spec` and their runs; UserError for names that match nothing."""
     if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
         raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")

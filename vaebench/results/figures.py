@@ -83,7 +83,9 @@ def learning_curves(expansion: Expansion, store: Store, scale: str) -> Drawing:
             axis.fill_between(
                 loss.index, loss["min"], loss["max"], color=colors[str(row)], alpha=0.2, linewidth=0
             )
-        axis.set(xlabel="epoch", ylabel="training loss (nats)", title=f"{expansion.spec.id}, {group}")
+        axis.set(
+            xlabel="epoch", ylabel="training loss (nats)", title=f"{expansion.spec.id}, {group}"
+        )
         axis.set_ylim(top=_top(part))
         axis.grid(alpha=0.3)
     axes[-1].legend(fontsize=8, frameon=False)

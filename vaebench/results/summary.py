@@ -14,11 +14,37 @@ from vaebench.results.measured import Measured
 from vaebench.store.atomic import write_text
 from vaebench.store.store import Store
 
-FIELDS = (
-    "table row column_group column value std state seeds wanted published published_std aggregation "
-    "dialect unit scale data data_kind data_sha256 protocol runs commit modified vaebench torch "
-    "device threads matmul precision cpu"
-).split()
+FIELDS = [
+    "table",
+    "row",
+    "column_group",
+    "column",
+    "value",
+    "std",
+    "state",
+    "seeds",
+    "wanted",
+    "published",
+    "published_std",
+    "aggregation",
+    "dialect",
+    "unit",
+    "scale",
+    "data",
+    "data_kind",
+    "data_sha256",
+    "protocol",
+    "runs",
+    "commit",
+    "modified",
+    "vaebench",
+    "torch",
+    "device",
+    "threads",
+    "matmul",
+    "precision",
+    "cpu",
+]
 
 Line = dict[str, Any]
 

@@ -1,13 +1,13 @@
 """The store: runs with weights, records without, results derived from records.
 
-    runs/<run-id>/run.json         configuration and numerics of a run that has started
-                  history.csv      one line an epoch
-                  checkpoint.pt    all that training needs to go on
-                  weights.pt       the finished model
-                  arrays/*.npz     pictures that evaluations made
-                  failure.json     why the last attempt failed; the next one removes it
-    records/<run-id>.json          configuration, provenance, history and evaluations of a finished run
-    <table>.<scale>….csv           written from the records
+runs/<run-id>/run.json         configuration and numerics of a run that has started
+              history.csv      one line an epoch
+              checkpoint.pt    all that training needs to go on
+              weights.pt       the finished model
+              arrays/*.npz     pictures that evaluations made
+              failure.json     why the last attempt failed; the next one removes it
+records/<run-id>.json          configuration, provenance, history and evaluations of a finished run
+<table>.<scale>….csv           written from the records
 """
 
 import json

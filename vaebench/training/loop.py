@@ -61,7 +61,7 @@ def train(
         order = epoch_order(len(data), seed, epoch).to(device)
         step = (epoch - 1) * steps_per_epoch
         sums: dict[str, Tensor] = {}
-        for index in order.split(training.batch_size):
+        for index in torch.split(order, training.batch_size):
             step += 1
             batch = data.take(index)
             terms = recipe.procedure.step(model, recipe.objective, batch, step)

@@ -48,7 +48,7 @@ def _best_route() -> str:
     MKL takes a slow path on CPUs of other makers, where oneDNN is up to twice as fast. The same
     switch lets CPUs with bfloat16 matrix units round to bfloat16, so a product is measured first.
     """
-    if not _has_switch():
+    if _switch() is None:
         return "default"
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(2, _PROBE_SIZE, _PROBE_SIZE, generator=generator)
@@ -59,11 +59,13 @@ def _best_route() -> str:
     return "onednn" if error < _PROBE_TOLERANCE else "default"
 
 
-def _has_switch() -> bool:
-    return hasattr(getattr(torch.backends.mkldnn, "matmul", None), "fp32_precision")
+def _switch() -> Any:
+    """What chooses the route of float32 products on CPUs; None where this torch has no choice."""
+    switch = getattr(torch.backends.mkldnn, "matmul", None)
+    return switch if hasattr(switch, "fp32_precision") else None
 
 
 def _route(matmul: str) -> None:
-    if _has_switch():
-        precision = "bf16" if matmul == "onednn" else "ieee"
-        torch.backends.mkldnn.matmul.fp32_precision = precision
+    switch = _switch()
+    if switch is not None:
+        switch.fp32_precision = "bf16" if matmul == "onednn" else "ieee"

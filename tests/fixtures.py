@@ -1,0 +1,172 @@
+"""Small synthetic data and models, and the values that stand for every declared argument."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaebench import evaluation, methods
+from vaebench.data.loading import Batch, DataInfo, Dataset, Split
+from vaebench.models.decoders import BernoulliMlpDecoder
+from vaebench.models.encoders import MlpEncoder
+from vaebench.models.latent import LatentModel, glorot_uniform
+from vaebench.models.posteriors import DeterministicHead, GaussianHead
+from vaebench.models.priors import StandardGaussian
+from vaebench.registry.runs import Optimizer, Training
+from vaebench.training.recipe import Recipe
+
+SHAPE = (1, 4, 4)
+CLASSES = 3
+
+# A value or two for each argument of a method, by its name: a new method is tested by being
+# registered, and only an argument of a new name needs a line here.
+ARGUMENTS: dict[str, list[Any]] = {
+    "latent": [3],
+    "hidden": [[8, 6]],
+    "posterior": ["diagonal", "isotropic"],
+    "samples": [1, 4],
+}
+WRONG_ARGUMENTS: dict[str, list[Any]] = {
+    "latent": [0, -1, 2.5, "three", None],
+    "hidden": [[], [0], [8, -1], ["8"], 8, None],
+    "posterior": ["diag", "", None],
+    "samples": [0, -1, 2.5, "four", None],
+}
+# The same for the parameters of evaluators.
+PARAMETERS: dict[str, list[Any]] = {
+    "split": ["train", "test", "both"],
+    "threshold": [0.01],
+    "epochs": [3],
+    "batch_size": [16],
+    "lr": [0.01],
+    "held_out": [0.1],
+    "count": [5],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A registered name with values for all that it asks for."""
+
+    name: str
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        told = ",".join(f"{key}={value}" for key, value in self.values.items())
+        return f"{self.name}({told})".replace(" ", "")
+
+
+def cases(
+    registered: Mapping[str, Callable[..., Any]], fixed: int, values: Mapping[str, list[Any]]
+) -> Iterator[Case]:
+    """Every registered function with every combination of the values of its arguments; the first
+    `fixed` parameters are not arguments."""
+    for name, function in registered.items():
+        wanted = list(inspect.signature(function).parameters)[fixed:]
+        missing = [argument for argument in wanted if argument not in values]
+        if missing:
+            raise LookupError(f"{name}: tests/fixtures.py has no value for {missing[0]!r}")
+        for chosen in product(*(values[argument] for argument in wanted)):
+            yield Case(name, dict(zip(wanted, chosen, strict=True)))
+
+
+METHOD_CASES = list(cases(methods.methods(), 1, ARGUMENTS))
+EVALUATOR_CASES = list(cases(evaluation.evaluators(), 2, PARAMETERS))
+
+HEADS: dict[str, Callable[[int, int], nn.Module]] = {
+    "diagonal": lambda features, latent: GaussianHead(features, latent, isotropic=False),
+    "isotropic": lambda features, latent: GaussianHead(features, latent, isotropic=True),
+    "deterministic": DeterministicHead,
+}
+
+
+def images(size: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Noisy images uint8 [size, *shape] of CLASSES patterns, and their labels, in mixed order."""
+    generator = torch.Generator().manual_seed(1234)
+    patterns = torch.rand(CLASSES, *shape, generator=generator)
+    generator.manual_seed(seed)
+    labels = torch.randperm(size, generator=generator) % CLASSES
+    noise = torch.rand(size, *shape, generator=generator)
+    return (255 * (0.7 * patterns[labels] + 0.3 * noise)).round().to(torch.uint8), labels
+
+
+def split(size: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> Split:
+    return Split(*images(size, shape, seed))
+
+
+def dataset(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Dataset:
+    """A data set that no model finds hard and whose sizes no batch size divides."""
+    info = DataInfo("synthetic", "stand-in", tuple(shape), CLASSES, train, test)
+    return Dataset(split(train, shape, 0), split(test, shape, 1), info, "0" * 64)
+
+
+def all_of(data: Split) -> Batch:
+    return data.take(torch.arange(len(data)))
+
+
+def build(case: Case, data: Dataset, seed: int = 0) -> Recipe:
+    """The recipe of a method as a run makes it: seeded, then built."""
+    torch.manual_seed(seed)
+    return methods.build(case.name, data.info, case.values)
+
+
+def tiny_model(
+    head: str = "diagonal",
+    latent: int = 2,
+    hidden: Sequence[int] = (6, 5),
+    shape: Sequence[int] = (1, 2, 2),
+    seed: int = 0,
+    scale: float = 1.0,
+) -> LatentModel:
+    """A model with a head of HEADS; `scale` multiplies the weights, for sharper densities."""
+    torch.manual_seed(seed)
+    model = LatentModel(
+        MlpEncoder(shape, hidden),
+        HEADS[head](hidden[-1], latent),
+        StandardGaussian(latent),
+        BernoulliMlpDecoder(latent, list(reversed(hidden)), shape),
+    )
+    glorot_uniform(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(scale).add_(0.1 * torch.randn_like(parameter))  # no bias stays zero
+    return model
+
+
+def random_batch(size: int, shape: Sequence[int] = (1, 2, 2), seed: int = 0) -> Batch:
+    """Real pixels in [0, 1], in double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(size, *shape, dtype=torch.float64, generator=generator)
+    return Batch(x, torch.zeros(size, dtype=torch.int64))
+
+
+def binary_images(shape: Sequence[int] = (1, 2, 2)) -> Tensor:
+    """Every binary image of a shape, in double precision: [2 ** pixels, *shape]."""
+    pixels = torch.Size(shape).numel()
+    codes = torch.arange(2**pixels).unsqueeze(-1) >> torch.arange(pixels)
+    return (codes & 1).double().unflatten(-1, tuple(shape))
+
+
+def training(epochs: int = 2, batch_size: int = 16, lr: float = 1e-3) -> Training:
+    return Training(
+        batch_size=batch_size, epochs=epochs, optimizer=Optimizer(name="adam", lr=lr, eps=1e-7)
+    )
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of every gradient by parameter name; a parameter without one is a failure."""
+    found = {}
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, f"no gradient reaches {name}"
+        found[name] = parameter.grad.clone()
+    return found
+
+
+def within(values: Tensor, expected: Tensor | float, errors: float = 5.0) -> bool:
+    """Whether the mean over the first axis is within `errors` standard errors of `expected`."""
+    error = values.std(0) / len(values) ** 0.5
+    return bool(((values.mean(0) - expected).abs() <= errors * error).all())
