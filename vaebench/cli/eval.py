@@ -8,6 +8,7 @@ import click
 from vaebench.cli.options import (
     complete_specs,
     data_option,
+    plugin_option,
     results_option,
     scale_option,
     selection_options,
@@ -27,6 +28,7 @@ from vaebench.store.store import Store
 @click.option("--evaluation", help="Only this evaluation.")
 @scale_option
 @selection_options
+@plugin_option
 @results_option
 @data_option
 def command(

@@ -1,13 +1,17 @@
 """Options that several commands share, and what they mean."""
 
 import functools
+import importlib
 import os
+import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vaebench.errors import UserError
 from vaebench.registry.expansion import Selection
 from vaebench.registry.loading import figure_paths, table_paths
 from vaebench.registry.spec import SCALES
@@ -45,6 +49,32 @@ def data_option(command: Command) -> Command:
         type=click.Path(file_okay=False, path_type=Path),
         help="Where data sets are kept [default: $VAEBENCH_DATA or the user's cache].",
     )(command)
+
+
+def plugin_option(command: Command) -> Command:
+    """`--plugin`: import a user's modules, so that their methods and evaluators are registered."""
+    return click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="MODULE",
+        expose_value=False,
+        callback=lambda ctx, parameter, names: _import_plugins(names),
+        help="A Python module of your own with methods or evaluators.",
+    )(command)
+
+
+def _import_plugins(names: tuple[str, ...]) -> None:
+    """Modules named on the command line or by installed packages; the current folder counts."""
+    for entry in entry_points(group="vaebench.plugins"):
+        entry.load()
+    if names:
+        sys.path.insert(0, str(Path.cwd()))
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise UserError(f"--plugin {name}: {error}; is it in this folder?") from error
 
 
 _SELECTION = (

@@ -10,6 +10,7 @@ import click
 from vaebench.cli.options import (
     complete_specs,
     data_option,
+    plugin_option,
     results_option,
     scale_option,
     selection_options,
@@ -32,6 +33,7 @@ from vaebench.store.store import Store
     "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; train nothing.")
+@plugin_option
 @results_option
 @data_option
 def command(

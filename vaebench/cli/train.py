@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.options import complete_specs, data_option, results_option, scale_option
+from vaebench.cli.options import (
+    complete_specs,
+    data_option,
+    plugin_option,
+    results_option,
+    scale_option,
+)
 from vaebench.data.folder import data_folder
 from vaebench.errors import UserError, unknown
 from vaebench.execution.plan import Plan, Work, check_plan
@@ -24,6 +30,7 @@ from vaebench.store.store import Store
 @click.option(
     "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
 )
+@plugin_option
 @results_option
 @data_option
 def command(

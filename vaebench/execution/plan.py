@@ -15,12 +15,18 @@ from vaebench.store.store import Record, Store, plain
 
 @dataclass
 class Work:
-    """One run, what is to be evaluated on it, and what a training step is said to cost."""
+    """One run, what is to be evaluated on it, and what a training step is said to cost.
+
+    `row` is the first row that asks for the run, `columns` the column that asks for an evaluation,
+    both as `file: rows.NAME`, for messages.
+    """
 
     run: Run
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     step_ms: float | None = None
+    row: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
     def missing(self, store: Store) -> list[Evaluation]:
         """The evaluations that the store does not hold."""
@@ -57,11 +63,15 @@ def make_plan(
         for measurement in expansion.measurements:
             for run in measurement.runs:
                 entry = _entry(work, run)
-                entry.step_ms = entry.step_ms or expansion.spec.rows[measurement.key.row].step_ms
+                row, source = measurement.key.row, expansion.spec.source
+                entry.step_ms = entry.step_ms or expansion.spec.rows[row].step_ms
+                entry.row = entry.row or f"{source}: rows.{row}"
                 if expansion.spec.id not in entry.tables:
                     entry.tables.append(expansion.spec.id)
                 for evaluation in measurement.evaluations:
                     entry.evaluations[evaluation.key] = evaluation
+                    column = f"{source}: columns.{measurement.key.column}"
+                    entry.columns.setdefault(evaluation.key, column)
     for run_id, evaluations in extra.items():
         for evaluation in evaluations:
             work[run_id].evaluations[evaluation.key] = evaluation
@@ -82,9 +92,9 @@ def check_plan(plan: Plan) -> None:
     from vaebench import evaluation, methods
 
     for entry in plan.work.values():
-        where = entry.tables[0] if entry.tables else entry.run.id
-        methods.check(entry.run.method, entry.run.arguments, where)
-        for needed in entry.evaluations.values():
+        methods.check(entry.run.method, entry.run.arguments, entry.row or entry.run.id)
+        for key, needed in entry.evaluations.items():
+            where = entry.columns.get(key, entry.run.id)
             evaluation.check(needed.name, needed.parameters, where)
 
 

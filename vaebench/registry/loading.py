@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vaebench.errors import UserError, unknown
+from vaebench.errors import UserError, nearest, unknown
 from vaebench.registry.published import Key, Printed, read_published
 from vaebench.registry.spec import SCALES, FigureSpec, PaperSpec, TableSpec
 from vaebench.registry.yaml import read_file
@@ -82,7 +82,7 @@ def load_table(name: str, scale: str = "paper") -> TableSpec:
     merged = merge(raw, overlays.get(scale) or {})
     spec = TableSpec.read(merged, where if scale == "paper" else f"{where} (scales.{scale})")
     _check_names(spec, path, where)
-    return spec
+    return spec.read_from(where)
 
 
 def load_figure(name: str) -> FigureSpec:
@@ -153,7 +153,8 @@ def _check_names(spec: TableSpec, path: Path, where: str) -> None:
         for name in sorted(names - known):
             tail = " (or mark it `extra: true`)" if kind != "groups" else ""
             raise UserError(
-                f"{where}: {kind}: no published cell has {unknown(kind[:-1], name, known)}{tail}"
+                f"{where}: {kind}.{name}: no published cell has this {kind[:-1]}; "
+                f"{nearest(name, known)}{tail}"
             )
     for name, row in spec.rows.items():
         if row.method is None and not row.cited and not spec.defaults.method:

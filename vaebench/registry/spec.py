@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
@@ -104,9 +104,21 @@ class TableSpec(Strict):
         default=None, description="what this scale reduces against the paper, in words"
     )
 
+    _source: str = PrivateAttr("")
+
     @property
     def id(self) -> str:
         return self.table
+
+    @property
+    def source(self) -> str:
+        """The file it was read from, for messages."""
+        return self._source or self.table
+
+    def read_from(self, source: str) -> "TableSpec":
+        """Remember the file."""
+        self._source = source
+        return self
 
     @property
     def runnable(self) -> bool:
