@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
+from vaebench.cli.targets import expand_table
 from vaebench.errors import UserError
-from vaebench.registry.expansion import Selection, expand
-from vaebench.registry.loading import figure_paths, load_figure, load_table
+from vaebench.registry.expansion import Selection
+from vaebench.registry.loading import figure_paths, load_figure
 from vaebench.store.store import Store
 
 FORMATS = ("png", "svg", "pdf")
@@ -35,11 +36,11 @@ def command(
         if not figure.runnable:
             raise UserError(f"{target}: it cannot be drawn yet")
         tables = dict.fromkeys(panel.table for panel in figure.panels)
-        expansions = {name: expand(load_table(name, scale), selection) for name in tables}
+        expansions = {name: expand_table(name, scale, selection) for name in tables}
         drawing = figures.image_grids(figure, expansions, store, scale)
         name = figure.id
     else:
-        expansion = expand(load_table(target, scale), selection)
+        expansion = expand_table(target, scale, selection)
         drawing = figures.learning_curves(expansion, store, scale)
         name = f"{expansion.spec.id}-curves"
     parts = [name, scale, *([selection.variant] if selection.variant else [])]

@@ -45,14 +45,14 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
     pictures: dict[str, list[Evaluation]] = {}
     for name in names:
         if name not in figure_paths():
-            expansions[name] = _expand_table(name, scale, selection)
+            expansions[name] = expand_table(name, scale, selection)
             continue
         figure = load_figure(name)
         if not figure.runnable:
             raise UserError(f"{name}: it cannot be drawn yet")
         for panel in figure.panels:
             wanted = Selection(selection.seeds, (), selection.limit, selection.settings)
-            expansion = _rows_of(panel, _expand_table(panel.table, scale, wanted))
+            expansion = _rows_of(panel, expand_table(panel.table, scale, wanted))
             for run_id in expansion.runs:
                 picture = Evaluation(panel.evaluation, panel.parameters)
                 pictures.setdefault(run_id, []).append(picture)
@@ -67,7 +67,8 @@ def runnable_tables() -> list[str]:
     return [name for name in table_paths() if load_table(name).runnable]
 
 
-def _expand_table(name: str, scale: str, selection: Selection) -> Expansion:
+def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
+    """The cells and runs of a table that can be run; UserError for one that cannot yet."""
     spec = load_table(name, scale)
     if not spec.runnable:
         raise UserError(
