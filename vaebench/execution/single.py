@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaebench import evaluation, methods
 from vaebench.data.loading import Dataset
@@ -49,9 +50,12 @@ def execute(
             wanted.setdefault(entry.key, entry)
         record = None
     if record is None:
-        record = _train(work, data, store, numerics, reporter)
+        record, weights = _train(work, data, store, numerics, reporter)
+        # The record first: weights beside an older record would pass for that record's model.
         store.write_record(record)
-        store.checkpoint(run.id).unlink(missing_ok=True)
+        if record["status"] == "done":
+            checkpoints.save({"model": weights}, store.weights(run.id))
+    store.checkpoint(run.id).unlink(missing_ok=True)
     if record["status"] == "done":
         _evaluate(work, wanted, data, store, record, reporter, again)
     return record
@@ -71,7 +75,8 @@ def _needs_weights(work: Work, record: Record, store: Store, again: bool) -> boo
 
 def _train(
     work: Work, data: Dataset, store: Store, numerics: Numerics, reporter: Reporter
-) -> Record:
+) -> tuple[Record, dict[str, Tensor]]:
+    """Train to the end: a record without evaluations, and the weights."""
     run = work.run
     settings = Numerics(**store.start(run, numerics.as_dict()))
     device = settings.apply()
@@ -91,9 +96,8 @@ def _train(
         checkpoint=store.checkpoint(run.id),
         report=report,
     )
-    if trained.diverged is None:
-        checkpoints.save({"model": recipe.model.state_dict()}, store.weights(run.id))
-    return {
+    weights = recipe.model.state_dict()
+    record = {
         "id": run.id,
         "sentence": run.sentence,
         "status": "done" if trained.diverged is None else "diverged",
@@ -104,7 +108,7 @@ def _train(
             "training_seconds": round(trained.seconds, 2),
             "evaluation_seconds": 0.0,
             "peak_mb": _peak_mb(),
-            "disk_mb": _disk_mb(store.run_dir(run.id)),
+            "disk_mb": round(sum(w.nbytes for w in weights.values()) / 2**20, 2),
             "parameters": sum(p.numel() for p in recipe.model.parameters()),
             "data_sha256": data.sha256,
             "data_kind": data.info.kind,
@@ -116,6 +120,7 @@ def _train(
         "history": _columns(trained.history),
         "evaluations": {},
     }
+    return record, weights
 
 
 def _evaluate(
@@ -181,8 +186,3 @@ def _peak_mb() -> float:
     """The largest resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
-
-
-def _disk_mb(folder: Path) -> float:
-    total = sum(p.stat().st_size for p in folder.glob("*.pt") if p.name != "checkpoint.pt")
-    return round(total / 2**20, 2)
