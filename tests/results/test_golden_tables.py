@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vaebench.registry.loading import load_table, published_cells, table_paths
+from vaebench.registry.loading import load_table, published_cells
+from vaebench.registry.names import table_paths
 from vaebench.results.formats import to_markdown
 from vaebench.results.grid import build, layout_keys
 

@@ -1,45 +1,25 @@
 """`vaebench eval`: evaluate finished runs again."""
 
-import sys
 from pathlib import Path
 
-import click
-
-from vaebench.cli.options import (
-    complete_specs,
-    data_option,
-    plugin_option,
-    results_option,
-    scale_option,
-    selection_options,
-)
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
-from vaebench.data.folder import data_folder
 from vaebench.errors import UserError, unknown
 from vaebench.execution.plan import Work, check_plan
-from vaebench.registry.expansion import Selection
-from vaebench.registry.loading import figure_paths, table_paths
-from vaebench.registry.spec import SCALES
+from vaebench.registry.names import SCALES, figure_paths, table_paths
+from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
 
-@click.command("eval")
-@click.argument("target", metavar="TABLE|RUN_ID", shell_complete=complete_specs)
-@click.option("--evaluation", help="Only this evaluation.")
-@scale_option
-@selection_options
-@plugin_option
-@results_option
-@data_option
-def command(
+def evaluate(
     target: str,
     evaluation: str | None,
     scale: str,
     selection: Selection,
-    store: Store,
-    data_dir: Path | None,
-) -> None:
-    """Evaluate the finished runs of TABLE, or one run, again, and say which values changed."""
+    results: Path,
+    data: Path,
+) -> int:
+    """Evaluate again and print the changes of each run; the exit code."""
+    store = Store(results)
     targets = _targets(target, scale, selection)
     check_plan(targets.plan)
     finished = [
@@ -55,11 +35,11 @@ def command(
 
     failed = False
     with make_reporter() as reporter:
-        for run_id, changes in evaluate_again(finished, store, data_folder(data_dir), reporter):
+        for run_id, changes in evaluate_again(finished, store, data, reporter):
             failed |= changes is None
             reporter.say(f"{run_id}: " + ("failed" if changes is None else changes or "unchanged"))
     targets.write_summaries(store)
-    sys.exit(int(failed))
+    return int(failed)
 
 
 def _targets(target: str, scale: str, selection: Selection) -> Targets:

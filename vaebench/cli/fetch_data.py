@@ -11,59 +11,25 @@ import click
 from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
 from vaebench.data.checksums import FileState, check, present
 from vaebench.data.fetch import Attempt, DownloadFailed, Watcher, fetch, import_from, part_path
-from vaebench.data.folder import data_folder, fetch_command
+from vaebench.data.folder import fetch_command
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in CATALOG if name.startswith(incomplete)]
-
-
-@click.command("fetch-data")
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_complete)
-@click.option(
-    "--from",
-    "source",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Take the files from this folder; no network.",
-)
-@click.option("--check", "check_only", is_flag=True, help="Only hold files against checksums.")
-@click.option(
-    "--data-dir",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="The data folder  [VAEBENCH_DATA; ~/.cache/vaebench/data]",
-)
-@click.pass_context
-def command(
-    ctx: click.Context,
-    names: tuple[str, ...],
-    source: Path | None,
-    check_only: bool,
-    data_dir: Path | None,
-) -> None:
-    """Download, import or check data sets; without NAME, list them.
-
-    \b
-    vaebench fetch-data mnist                  download
-    vaebench fetch-data mnist --from DIR       import files you have, plain or .gz
-    vaebench fetch-data --check                verify all that is there
-    """
+def fetch_data(names: tuple[str, ...], source: Path | None, check_only: bool, folder: Path) -> int:
+    """Fetch, import, check or list; the exit code."""
     if source and check_only:
         raise click.UsageError("--from and --check exclude each other")
     if source and not names:
         raise click.UsageError("--from DIR needs the NAME of the data set that DIR holds")
-    folder = data_folder(data_dir)
     entries = [lookup(name) for name in dict.fromkeys(names)]
     if check_only:
-        ctx.exit(_check(entries or _all_present(folder), folder))
+        return _check(entries or _all_present(folder), folder)
     if not entries:
         _list(folder)
-        ctx.exit(0)
-    ctx.exit(_bring(entries, source, folder))
+        return 0
+    return _bring(entries, source, folder)
 
 
 def _bring(entries: Sequence[Entry], source: Path | None, folder: Path) -> int:

@@ -5,17 +5,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vaebench.data.catalog import CATALOG
+from vaebench.data.folder import data_folder
 from vaebench.errors import UserError
-from vaebench.registry.expansion import Selection
-from vaebench.registry.loading import figure_paths, table_paths
-from vaebench.registry.spec import SCALES
-from vaebench.store.store import Store
+from vaebench.registry.names import SCALES, figure_paths, table_paths
+from vaebench.registry.selection import Selection
 
 Command = Callable[..., Any]
 
@@ -32,22 +31,31 @@ def scale_option(command: Command) -> Command:
 
 
 def results_option(command: Command) -> Command:
-    """`--results-dir`, given to the command as a Store."""
+    """`--results-dir`, given to the command as `results`, a folder."""
     return click.option(
         "--results-dir",
-        "store",
+        "results",
         type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda ctx, parameter, value: Store(value or _default_results()),
+        callback=lambda ctx, parameter, value: value or _default_results(),
         help="Where runs, records and tables are kept [default: $VAEBENCH_RESULTS or ./results].",
     )(command)
 
 
 def data_option(command: Command) -> Command:
-    """`--data-dir`, resolved by the data room."""
+    """`--data-dir`, given to the command as `data`, a folder."""
     return click.option(
         "--data-dir",
+        "data",
         type=click.Path(file_okay=False, path_type=Path),
+        callback=lambda ctx, parameter, value: data_folder(value),
         help="Where data sets are kept [default: $VAEBENCH_DATA or the user's cache].",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    """`--device`."""
+    return click.option(
+        "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
     )(command)
 
 
@@ -66,6 +74,8 @@ def plugin_option(command: Command) -> Command:
 
 def _import_plugins(names: tuple[str, ...]) -> None:
     """Modules named on the command line or by installed packages; the current folder counts."""
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group="vaebench.plugins"):
         entry.load()
     if names:
@@ -119,8 +129,13 @@ def selection_options(command: Command) -> Command:
 
 
 def complete_specs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Table and figure ids for the shell, found by file name alone."""
+    """Table and figure ids for the shell."""
     return [n for n in (*table_paths(), *figure_paths()) if n.startswith(incomplete)]
+
+
+def complete_data(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Data sets for the shell."""
+    return [name for name in CATALOG if name.startswith(incomplete)]
 
 
 def _default_results() -> Path:

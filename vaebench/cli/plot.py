@@ -4,31 +4,21 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
 from vaebench.cli.targets import expand_table
 from vaebench.errors import UserError
-from vaebench.registry.expansion import Selection
-from vaebench.registry.loading import figure_paths, load_figure
+from vaebench.registry.loading import load_figure
+from vaebench.registry.names import figure_paths
+from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
 FORMATS = ("png", "svg", "pdf")
 
 
-@click.command("plot")
-@click.argument("target", metavar="FIGURE|TABLE", shell_complete=complete_specs)
-@scale_option
-@click.option("--format", "form", type=click.Choice(FORMATS), default="png", show_default=True)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file [default: figures/ in the results folder].",
-)
-@selection_options
-@results_option
-def command(
-    target: str, scale: str, form: str, out: Path | None, selection: Selection, store: Store
+def plot(
+    target: str, scale: str, form: str, out: Path | None, selection: Selection, results: Path
 ) -> None:
-    """Draw a FIGURE from what `vaebench run FIGURE` made, or the learning curves of a TABLE."""
+    """Draw and save a figure or learning curves, and say where."""
+    store = Store(results)
     from vaebench.results import figures
 
     if target in figure_paths():

@@ -1,68 +1,53 @@
 """`vaebench run`: what some tables need and the store does not hold."""
 
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from vaebench.cli.options import (
-    complete_specs,
-    data_option,
-    plugin_option,
-    results_option,
-    scale_option,
-    selection_options,
-)
 from vaebench.cli.planning import show_plan
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
-from vaebench.data.folder import data_folder
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, check_plan
-from vaebench.registry.expansion import Selection
+from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
 
-@click.command("run")
-@click.argument("tables", nargs=-1, metavar="TABLE...", shell_complete=complete_specs)
-@click.option("--all", "everything", is_flag=True, help="Every table whose methods exist.")
-@scale_option
-@selection_options
-@click.option(
-    "--device", metavar="cpu|cuda", help="Where to train [default: a GPU if there is one]."
-)
-@click.option("--dry-run", is_flag=True, help="Show the plan and its cost; train nothing.")
-@plugin_option
-@results_option
-@data_option
-def command(
+def run(
     tables: tuple[str, ...],
     everything: bool,
     scale: str,
     selection: Selection,
     device: str | None,
-    dry_run: bool,
-    store: Store,
-    data_dir: Path | None,
-) -> None:
-    """Train and evaluate what TABLE needs and the store does not hold.
+    results: Path,
+    data: Path,
+) -> int:
+    """Do what is open; the exit code."""
+    targets = _checked_targets(tables, everything, scale, selection)
+    store = Store(results)
+    store.prepare()
+    return execute_plan(targets.plan, store, data, device, targets)
 
-    TABLE is an id of `vaebench list`, a figure, or the file of your own spec. Finished runs are
-    kept and shared between tables; an interrupted run goes on from its last epoch.
-    """
+
+def plan_only(
+    tables: tuple[str, ...], everything: bool, scale: str, selection: Selection, results: Path
+) -> None:
+    """Print the plan and its cost."""
+    show_plan(_checked_targets(tables, everything, scale, selection), Store(results))
+
+
+def _checked_targets(
+    tables: tuple[str, ...], everything: bool, scale: str, selection: Selection
+) -> Targets:
+    """The targets, with every method and evaluation known to exist."""
     if everything:
         tables = (*tables, *runnable_tables())
     if not tables:
         raise UserError("which table? `vaebench list` shows them; --all runs every one")
     targets = find_targets(dict.fromkeys(tables), scale, selection)
     check_plan(targets.plan)
-    if dry_run:
-        show_plan(targets, store)
-        return
-    store.prepare()
-    code = execute_plan(targets.plan, store, data_folder(data_dir), device, targets)
-    sys.exit(code)
+    return targets
 
 
 def execute_plan(

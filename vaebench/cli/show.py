@@ -1,36 +1,35 @@
 """`vaebench show`: one table in words."""
 
+from pathlib import Path
+
 import click
 
-from vaebench.cli.options import complete_specs, results_option, scale_option
 from vaebench.cli.planning import total_cost
 from vaebench.cli.targets import runnable_tables
 from vaebench.data import catalog
 from vaebench.execution.plan import estimate, make_plan
 from vaebench.registry.expansion import Expansion, expand
 from vaebench.registry.loading import (
-    figure_paths,
     load_figure,
     load_table,
     paper_spec,
     published_cells,
     spec_path,
 )
+from vaebench.registry.names import figure_paths
 from vaebench.store.store import Store
 
 
-@click.command("show")
-@click.argument("table", shell_complete=complete_specs)
-@scale_option
-@click.option("--yaml", "as_yaml", is_flag=True, help="The spec itself, to copy and change.")
-@results_option
-def command(table: str, scale: str, as_yaml: bool, store: Store) -> None:
-    """Show TABLE: its rows, columns, runs and their cost, and what it shares with others."""
+def show_yaml(table: str) -> None:
+    """Print the spec file of a table."""
+    click.echo(spec_path(table).read_text(encoding="utf-8"), nl=False)
+
+
+def show(table: str, scale: str, results: Path) -> None:
+    """Print what a table is and what is left to do for it."""
+    store = Store(results)
     if table in figure_paths():
         _show_figure(table)
-        return
-    if as_yaml:
-        click.echo(spec_path(table).read_text(encoding="utf-8"), nl=False)
         return
     expansion = expand(load_table(table, scale))
     spec = expansion.spec

@@ -1,22 +1,19 @@
 """`vaebench status`: what runs, what is done, what failed and why."""
 
+from pathlib import Path
+
 import click
 
-from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
 from vaebench.cli.planning import total_cost
 from vaebench.cli.targets import find_targets, runnable_tables
 from vaebench.execution.plan import Work, estimate
-from vaebench.registry.expansion import Selection
+from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
 
-@click.command("status")
-@click.argument("tables", nargs=-1, metavar="[TABLE]...", shell_complete=complete_specs)
-@scale_option
-@selection_options
-@results_option
-def command(tables: tuple[str, ...], scale: str, selection: Selection, store: Store) -> None:
-    """Show the runs of TABLE (default: of every table with a run) one by one, and the time left."""
+def status(tables: tuple[str, ...], scale: str, selection: Selection, results: Path) -> None:
+    """Print the state of the runs of each table, and the time left."""
+    store = Store(results)
     for name in tables or runnable_tables():
         targets = find_targets([name], scale, selection)
         work = list(targets.plan.work.values())

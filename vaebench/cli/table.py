@@ -1,41 +1,24 @@
 """`vaebench table`: a table, the paper's numbers beside ours."""
 
 import sys
+from pathlib import Path
 
 import click
 
-from vaebench.cli.options import complete_specs, results_option, scale_option, selection_options
-from vaebench.registry.expansion import Selection, expand
+from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table
+from vaebench.registry.selection import Selection
 from vaebench.results import formats
 from vaebench.results.page import Page, compose
 from vaebench.store.store import Store
 
 
-@click.command("table")
-@click.argument("table", shell_complete=complete_specs)
-@scale_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["md", "console", "csv"]),
-    help="[default: console on a terminal, md in a pipe]",
-)
-@click.option(
-    "--show",
-    type=click.Choice(["ours", "published", "both"]),
-    default="both",
-    show_default=True,
-    help="Whose numbers.",
-)
-@selection_options
-@results_option
-def command(
-    table: str, scale: str, form: str | None, show: str, selection: Selection, store: Store
+def show_table(
+    table: str, scale: str, form: str | None, show: str, selection: Selection, results: Path
 ) -> None:
-    """Show TABLE in the paper's layout. It renders at any time, with holes for what is missing."""
+    """Print the page of a table."""
     expansion = expand(load_table(table, scale), selection)
-    page = compose(expansion, store, scale, selection.variant, show)  # type: ignore[arg-type]
+    page = compose(expansion, Store(results), scale, selection.variant, show)  # type: ignore[arg-type]
     show_page(page, form or default_form())
 
 

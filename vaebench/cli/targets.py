@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
-from vaebench.registry.expansion import Expansion, Selection, expand
-from vaebench.registry.loading import figure_paths, load_figure, load_table, table_paths
+from vaebench.registry.expansion import Expansion, expand
+from vaebench.registry.loading import load_figure, load_table
+from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
+from vaebench.registry.selection import Selection
 from vaebench.registry.spec import FigurePanel
 from vaebench.results import summary
 from vaebench.results.cells import measure

@@ -11,7 +11,8 @@ from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, Work
 from vaebench.execution.report import Reporter
 from vaebench.execution.single import execute, needs_training_again
-from vaebench.registry.runs import DataView, canonical
+from vaebench.registry.canonical import canonical
+from vaebench.registry.runs import DataView
 from vaebench.store.store import BusyError, Record, Store
 from vaebench.training.numerics import Numerics, resolve
 

@@ -17,7 +17,8 @@ from vaebench.data.loading import Dataset
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
 from vaebench.models.latent import LatentModel
-from vaebench.registry.runs import Evaluation, Run, digest
+from vaebench.registry.canonical import digest
+from vaebench.registry.runs import Evaluation, Run
 from vaebench.store import provenance
 from vaebench.store.atomic import write_bytes
 from vaebench.store.store import Record, Store, plain

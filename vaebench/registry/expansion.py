@@ -2,48 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from vaebench.errors import UserError, unknown
 from vaebench.registry.loading import merge, paper_spec, published_cells
 from vaebench.registry.published import Key
-from vaebench.registry.runs import DataView, Evaluation, Run, Training, digest
+from vaebench.registry.runs import DataView, Evaluation, Run, Training
+from vaebench.registry.selection import EVERYTHING, Selection
 from vaebench.registry.spec import Column, PaperSpec, Row, RunPart, Select, TableSpec
 from vaebench.registry.yaml import read_text
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a user picks or changes on the command line.
-
-    `seeds` and `only` choose among the runs; `limit` and `settings` change them, so their runs go
-    to a CSV of their own, named by `variant`.
-    """
-
-    seeds: int | None = None
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    settings: tuple[str, ...] = ()
-
-    @property
-    def variant(self) -> str | None:
-        """The mark of changed runs in file names and headings."""
-        parts = [] if self.limit is None else [f"limit{self.limit}"]
-        if self.settings:
-            parts.append(f"set-{digest(sorted(self.settings), 6)}")
-        return "-".join(parts) or None
-
-    def picks(self, spec: TableSpec) -> set[str]:
-        """The rows and groups that `--only` names; UserError for a pattern that names none."""
-        names = [*spec.rows, *spec.groups]
-        picked: set[str] = set()
-        for pattern in self.only:
-            matches = _matches(pattern, names)
-            if not matches:
-                raise UserError(f"--only {pattern!r}: {unknown('row or group', pattern, names)}")
-            picked.update(matches)
-        return picked
 
 
 @dataclass(frozen=True)
@@ -80,11 +47,11 @@ class Expansion:
         return self.spec.rows[key.row]
 
 
-def expand(spec: TableSpec, selection: Selection = Selection()) -> Expansion:
+def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     """The measured cells of `spec` and their runs; UserError for names that match nothing."""
     if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
         raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")
-    picked = selection.picks(spec)
+    picked = selection.picks([*spec.rows, *spec.groups])
     paper = paper_spec(spec.paper)
     printed = published_cells(spec)
     measurements: list[Measurement] = []
@@ -193,14 +160,3 @@ def _check_settings(selection: Selection, runs: Iterator[Run] | Any) -> None:
         path, _ = split_setting(setting)
         if path[0] == "arguments" and path[1] not in known:
             raise UserError(f"--set {setting}: {unknown('argument', path[1], known)}")
-
-
-def _matches(pattern: str, names: list[str]) -> list[str]:
-    """Case-blind: the name itself, else by wildcards, else every name that contains the pattern."""
-    folded = pattern.casefold()
-    exact = [name for name in names if name.casefold() == folded]
-    if exact:
-        return exact
-    if any(sign in folded for sign in "*?["):
-        return [name for name in names if fnmatchcase(name.casefold(), folded)]
-    return [name for name in names if folded in name.casefold()]

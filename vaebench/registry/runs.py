@@ -1,16 +1,13 @@
 """A run: one training, fully resolved, and the identity that follows from it alone."""
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
 
+from vaebench.registry.canonical import digest
 from vaebench.registry.strict import Strict
-
-Plain = bool | int | float | str | None | list["Plain"] | dict[str, "Plain"]
 
 
 class DataView(Strict):
@@ -96,25 +93,3 @@ class Evaluation:
         if not self.parameters:
             return self.name
         return f"{self.name}-{digest(self.parameters, 8)}"
-
-
-def canonical(value: Any) -> str:
-    """JSON with one spelling for each value: sorted keys, no spaces, `1.0` written `1`."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def digest(value: Any, length: int = 12) -> str:
-    """The first `length` hexadecimal digits of the BLAKE2b hash of the canonical JSON."""
-    return hashlib.blake2b(canonical(value).encode(), digest_size=16).hexdigest()[:length]
-
-
-def _plain(value: Any) -> Plain:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"{type(value).__name__} has no place in an identity")

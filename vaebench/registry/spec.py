@@ -7,9 +7,6 @@ from pydantic import Field, PrivateAttr, model_validator
 from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
 
-SCALES = ("paper", "small", "smoke")
-Scale = Literal["paper", "small", "smoke"]
-
 
 class RunPart(Strict):
     """Some of what a run needs; parts from the paper's profile, table, group and row are merged in

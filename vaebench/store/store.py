@@ -20,10 +20,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vaebench.errors import UserError
-from vaebench.registry.runs import Evaluation, Run, canonical
+from vaebench.registry.canonical import canonical
+from vaebench.registry.runs import Evaluation, Run
 from vaebench.store.atomic import write_json, write_text
 
 Record = dict[str, Any]
+
+# Whoever asks whether a run is busy holds its lock for an instant: a worker waits that long.
+_LOCK_PATIENCE = 0.2  # seconds
 
 
 class BusyError(Exception):
@@ -64,13 +68,13 @@ class Store:
         """The record of a finished run, or None. UserError for a damaged file."""
         path = self._record_path(run_id)
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
         try:
-            record: Record = json.loads(text)
+            record: Record = json.loads(content)
             record["evaluations"], record["status"], record["configuration"]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -99,8 +103,7 @@ class Store:
         """Note that a run starts; returns the numerics it has, those of its first start."""
         path = self.run_dir(run.id) / "run.json"
         if path.exists() and self.checkpoint(run.id).exists():
-            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["numerics"]
-            return stored
+            return _numerics(path)
         write_json(
             path, {"id": run.id, "configuration": plain(run.configuration), "numerics": numerics}
         )
@@ -147,13 +150,13 @@ class Store:
         of a process that is killed."""
         folder = self.run_dir(run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
+        lock = FileLock(folder / "lock", timeout=_LOCK_PATIENCE)
         try:
             lock.acquire()
         except Timeout as error:
             raise BusyError(run_id) from error
         try:
-            self._sweep(folder)
+            self._sweep(run_id)
             yield
         finally:
             lock.release()
@@ -174,11 +177,25 @@ class Store:
     def _record_path(self, run_id: str) -> Path:
         return self.root / "records" / f"{run_id}.json"
 
-    @staticmethod
-    def _sweep(folder: Path) -> None:
-        """Remove what a killed process left half written."""
-        for leftover in folder.glob(".*.*"):
-            leftover.unlink(missing_ok=True)
+    def _sweep(self, run_id: str) -> None:
+        """Remove what a killed process left half written; whoever calls holds the run's lock."""
+        folder, record = self.run_dir(run_id), self._record_path(run_id)
+        for place, pattern in (
+            (folder, ".*.*"),
+            (folder / "arrays", ".*.*"),
+            (record.parent, f".{record.name}.*"),
+        ):
+            for leftover in place.glob(pattern):
+                leftover.unlink(missing_ok=True)
+
+
+def _numerics(path: Path) -> dict[str, Any]:
+    """The numerics in a run.json."""
+    try:
+        stored: dict[str, Any] = json.loads(path.read_bytes())["numerics"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged; delete its folder and run again") from error
+    return stored
 
 
 def plain(value: Any) -> Any:

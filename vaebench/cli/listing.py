@@ -1,30 +1,22 @@
 """`vaebench list`: every table and figure."""
 
 import sys
+from pathlib import Path
 
 import click
 
-from vaebench.cli.options import results_option
 from vaebench.errors import unknown
 from vaebench.registry.expansion import expand
-from vaebench.registry.loading import (
-    PAPERS,
-    figure_paths,
-    load_figure,
-    load_table,
-    published_cells,
-    table_paths,
-)
+from vaebench.registry.loading import load_figure, load_table, published_cells
+from vaebench.registry.names import PAPERS, figure_paths, table_paths
 from vaebench.registry.spec import TableSpec
 from vaebench.results.cells import measure
 from vaebench.store.store import Store
 
 
-@click.command("list")
-@click.option("--paper", help="Only this paper: " + ", ".join(PAPERS) + ".")
-@results_option
-def command(paper: str | None, store: Store) -> None:
-    """List tables and figures: rows, column groups, what is measured at paper scale, caption."""
+def list_specs(paper: str | None, results: Path) -> None:
+    """Print id, rows, column groups, state and caption of each."""
+    store = Store(results)
     if paper is not None and paper not in PAPERS:
         raise unknown("paper", paper, PAPERS)
     rows = [

@@ -1,0 +1,198 @@
+"""Laws for every registered evaluator; a new one is tested by being registered."""
+
+import inspect
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fixtures import EVALUATOR_CASES, METHOD_CASES, build, dataset, training
+
+from vaebench import evaluation
+from vaebench.data.loading import Dataset
+from vaebench.errors import UserError
+from vaebench.evaluation import encoding
+from vaebench.execution.single import evaluate
+from vaebench.registry.canonical import canonical
+from vaebench.registry.runs import DataView, Evaluation, Run
+from vaebench.store.store import Store
+
+DATA = dataset(train=61, test=37)
+WHERE = "igp-table12"
+
+every_evaluator = pytest.mark.parametrize("name", evaluation.evaluators())
+every_case = pytest.mark.parametrize("case", EVALUATOR_CASES, ids=str)
+# A Gaussian posterior, an isotropic one and none at all.
+MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp.vae")]
+every_model = pytest.mark.parametrize("model", MODELS, ids=str)
+
+
+def made(model, noise=True):
+    """The model of a method in evaluation mode. Without noise its posteriors are so narrow that a
+    draw is the mean, to the last bit but one; their divergence stays finite."""
+    built = build(model, DATA).model.eval()
+    log_variance = getattr(built.head, "log_variance", None)
+    if not noise and log_variance is not None:
+        with torch.no_grad():
+            log_variance.weight.zero_()
+            log_variance.bias.fill_(-40)
+    return built
+
+
+def run_of(model, seed=0):
+    view = DataView(dataset="mnist", pixels="real")
+    return Run(model.name, dict(model.values), view, training(), seed, "igp", 1)
+
+
+def measure(case, model, data, root, run=None):
+    """Values and arrays of an evaluation, as execution makes them."""
+    store, entry = Store(root), Evaluation(case.name, dict(case.values))
+    run = run or run_of(MODELS[0])
+    values = evaluate(run, entry, model, data, store)
+    path = store.array(run.id, entry)
+    arrays = dict(np.load(path, allow_pickle=False)) if path.exists() else {}
+    return values, arrays
+
+
+def assert_close(found, expected, rel=1e-5):
+    """Equal but for rounding; a pixel may round to its neighbour."""
+    values, arrays = found
+    expected_values, expected_arrays = expected
+    assert list(values) == list(expected_values) and list(arrays) == list(expected_arrays)
+    for name, value in values.items():
+        wanted = expected_values[name]
+        assert value == (wanted if wanted is None else pytest.approx(wanted, rel=rel, abs=rel)), (
+            name
+        )
+    for name, array in arrays.items():
+        difference = array.astype(float) - expected_arrays[name].astype(float)
+        assert np.abs(difference).max() <= (1 if array.dtype.kind in "ui" else rel), name
+
+
+@every_case
+@every_model
+def test_it_gives_plain_values_or_arrays(case, model, tmp_path):
+    found = evaluation.evaluators()[case.name](made(model), DATA, **case.values)
+    assert found
+    for name, value in found.items():
+        assert type(name) is str
+        if isinstance(value, np.ndarray):
+            assert value.dtype != object and value.size
+        else:
+            assert value is None or type(value) in (float, int, str), name
+            assert value is None or type(value) is str or math.isfinite(value)
+    values, arrays = measure(case, made(model), DATA, tmp_path)
+    assert json.loads(canonical(values)) == values
+    assert sorted([*values, *arrays]) == sorted(found)
+
+
+@every_case
+@every_model
+def test_it_is_deterministic_whatever_came_before(case, model, tmp_path):
+    torch.manual_seed(0)
+    values, arrays = measure(case, made(model), DATA, tmp_path / "one")
+    torch.manual_seed(12345)
+    torch.randn(77)
+    again, same_arrays = measure(case, made(model), DATA, tmp_path / "other")
+    assert again == values and list(same_arrays) == list(arrays)
+    assert all(np.array_equal(same_arrays[name], array) for name, array in arrays.items())
+
+
+@every_case
+@every_model
+@pytest.mark.parametrize("chunk", [1, 7, 36, 37, 60])
+def test_the_chunk_size_changes_nothing_but_rounding(case, model, chunk, monkeypatch, tmp_path):
+    model = made(model, noise=False)
+    whole = measure(case, model, DATA, tmp_path / "whole")
+    monkeypatch.setattr(encoding, "CHUNK", chunk)
+    sizes = [len(batch.y) for batch in encoding.chunks(DATA.test)]
+    assert max(sizes) == min(chunk, 37) and sum(sizes) == 37  # the change is felt
+    assert_close(measure(case, model, DATA, tmp_path / "parts"), whole)
+
+
+@every_case
+@every_model
+def test_the_order_of_the_test_set_does_not_matter(case, model, tmp_path):
+    model = made(model, noise=False)
+    order = torch.randperm(len(DATA.test), generator=torch.Generator().manual_seed(0))
+    test = replace(DATA.test, images=DATA.test.images[order], labels=DATA.test.labels[order])
+    shuffled = Dataset(DATA.train, test, DATA.info, DATA.sha256)
+    expected = measure(case, model, DATA, tmp_path / "one")
+    assert_close(measure(case, model, shuffled, tmp_path / "other"), expected)
+
+
+@every_case
+@every_model
+def test_it_leaves_model_and_data_as_they_were(case, model, tmp_path):
+    model = made(model)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors = [DATA.train.images, DATA.train.labels, DATA.test.images, DATA.test.labels]
+    copies = [tensor.clone() for tensor in tensors]
+    measure(case, model, DATA, tmp_path)
+    assert not any(module.training for module in model.modules())
+    assert all(torch.equal(model.state_dict()[name], weights[name]) for name in weights)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(map(torch.equal, tensors, copies))
+
+
+def test_the_run_and_the_parameters_seed_the_noise(tmp_path):
+    case = next(case for case in EVALUATOR_CASES if case.name == "prior_means")
+    model = made(MODELS[0])
+    found = {
+        (seed, count): measure(
+            replace(case, values={"count": count}), model, DATA, tmp_path, run_of(MODELS[0], seed)
+        )[1]["images"][:5]
+        for seed in (0, 1)
+        for count in (5, 6)
+    }
+    keys = list(found)
+    pairs = [(a, b) for a in keys for b in keys if a < b]
+    assert not any(np.array_equal(found[a], found[b]) for a, b in pairs)
+
+
+@pytest.mark.parametrize("size", [1, 5, 37])
+def test_chunks_are_the_split_in_its_order(size, monkeypatch):
+    monkeypatch.setattr(encoding, "CHUNK", size)
+    batches = list(encoding.chunks(DATA.test))
+    everything = DATA.test.take(torch.arange(37))
+    assert torch.equal(torch.cat([batch.x for batch in batches]), everything.x)
+    assert torch.equal(torch.cat([batch.y for batch in batches]), everything.y)
+
+
+# What goes wrong is told in words.
+
+
+@every_case
+def test_complete_parameters_pass(case):
+    evaluation.check(case.name, case.values, WHERE)
+
+
+@every_evaluator
+def test_an_unknown_evaluator_is_named_with_the_nearest(name):
+    with pytest.raises(UserError) as caught:
+        evaluation.check(f"{name}s", {}, WHERE)
+    assert WHERE in str(caught.value) and f"did you mean {name}" in str(caught.value)
+
+
+@every_evaluator
+def test_an_unknown_parameter_is_named(name):
+    complete = next(dict(case.values) for case in EVALUATOR_CASES if case.name == name)
+    with pytest.raises(UserError) as caught:
+        evaluation.check(name, {**complete, "temperature": 1}, WHERE)
+    assert all(part in str(caught.value) for part in (WHERE, name, "'temperature'"))
+
+
+@every_evaluator
+def test_a_missing_parameter_is_named(name):
+    complete = next(dict(case.values) for case in EVALUATOR_CASES if case.name == name)
+    parameters = inspect.signature(evaluation.evaluators()[name]).parameters
+    for missing in complete:
+        if parameters[missing].default is not inspect.Parameter.empty:
+            continue
+        rest = {key: value for key, value in complete.items() if key != missing}
+        with pytest.raises(UserError) as caught:
+            evaluation.check(name, rest, WHERE)
+        assert all(part in str(caught.value) for part in (WHERE, name, repr(missing)))

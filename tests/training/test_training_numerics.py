@@ -1,0 +1,85 @@
+"""Numerics: the chosen route is exact to float32, and what is chosen is what is set."""
+
+import pytest
+import torch
+
+from vaebench.errors import UserError
+from vaebench.training import numerics
+from vaebench.training.numerics import Numerics, resolve
+
+# Rows, inner size and columns of products in the papers' networks, and odd ones.
+SHAPES = [(128, 784, 200), (128, 200, 1), (6400, 32, 200), (1, 784, 10), (7, 13, 5), (300, 1000, 3)]
+
+
+def error(found, exact):
+    return float((found.double() - exact).norm() / exact.norm())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_chosen_route_keeps_products_and_their_gradients_exact(shape):
+    chosen = resolve("cpu", threads=1)
+    assert chosen.matmul in ("onednn", "default") and chosen.precision == "float32"
+    assert chosen.apply() == torch.device("cpu")
+    rows, inner, columns = shape
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(rows, inner, generator=generator).requires_grad_()
+    right = torch.randn(columns, inner, generator=generator).requires_grad_()
+    weights = torch.randn(rows, columns, generator=generator)
+    product = torch.nn.functional.linear(left, right)
+    product.backward(weights)
+    assert error(product.detach(), left.detach().double() @ right.detach().double().T) < 1e-5
+    assert error(left.grad, weights.double() @ right.detach().double()) < 1e-5
+    assert error(right.grad, weights.double().T @ left.detach().double()) < 1e-5
+
+
+def test_a_route_that_rounds_is_not_taken(monkeypatch):
+    monkeypatch.setattr(numerics, "_PROBE_TOLERANCE", 0.0)
+    assert resolve("cpu").matmul == "default"
+
+
+def test_a_torch_without_the_switch_has_the_default_route(monkeypatch):
+    monkeypatch.setattr(numerics, "_switch", lambda: None)
+    chosen = resolve("cpu")
+    assert chosen.matmul == "default" and chosen.apply() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("route", ["onednn", "default"])
+def test_apply_sets_the_route_and_resolve_leaves_no_trace_of_its_probe(route):
+    switch = numerics._switch()
+    if switch is None:
+        pytest.skip("this torch has no switch")
+    Numerics("cpu", 1, route).apply()
+    assert switch.fp32_precision == {"onednn": "bf16", "default": "ieee"}[route]
+    chosen = resolve("cpu")
+    chosen.apply()
+    assert switch.fp32_precision == {"onednn": "bf16", "default": "ieee"}[chosen.matmul]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_apply_sets_the_threads(threads):
+    torch.set_num_threads(3 - threads)
+    resolve("cpu", threads=threads).apply()
+    assert torch.get_num_threads() == threads
+
+
+def test_what_is_stored_comes_back():
+    chosen = resolve("cpu", threads=2)
+    assert Numerics(**chosen.as_dict()) == chosen
+    assert all(isinstance(value, str | int) for value in chosen.as_dict().values())
+
+
+def test_the_same_machine_chooses_the_same():
+    assert resolve("cpu") == resolve("cpu")
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve().device == "cpu"
+    with pytest.raises(UserError, match=r"device cuda:1: .* --device cpu"):
+        resolve("cuda:1").apply()
+
+
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve().device == "cuda" and resolve("cpu").device == "cpu"
+    assert resolve().matmul == "default"  # the route is a matter of CPUs

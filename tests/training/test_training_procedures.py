@@ -1,0 +1,100 @@
+"""Procedures: one step against Adam written out by hand."""
+
+import pytest
+import torch
+from fixtures import random_batch, tiny_model
+
+from vaebench.objectives.elbo import negative_elbo
+from vaebench.registry.runs import Optimizer
+from vaebench.training.procedures import Joint, make_optimizer
+
+
+def step_by_hand(model, states, number, settings):
+    """One Adam step as Kingma & Ba (2015) write it, from the gradients that are there."""
+    first, second = settings.betas
+    with torch.no_grad():
+        for parameter, state in zip(model.parameters(), states, strict=True):
+            state["m"] = first * state["m"] + (1 - first) * parameter.grad
+            state["v"] = second * state["v"] + (1 - second) * parameter.grad.square()
+            m = state["m"] / (1 - first**number)
+            v = state["v"] / (1 - second**number)
+            parameter -= settings.lr * m / (v.sqrt() + settings.eps)
+
+
+@pytest.mark.parametrize("head", ["diagonal", "isotropic"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Optimizer(name="adam", lr=0.001),
+        Optimizer(name="adam", lr=0.05, betas=(0.5, 0.9), eps=0.01),
+    ],
+    ids=["usual", "unusual"],
+)
+def test_joint_is_adam_on_all_parameters(head, settings):
+    ours, theirs = (tiny_model(head, seed=1).double() for _ in range(2))
+    procedure = Joint()
+    procedure.prepare(ours, settings)
+    states = [{"m": torch.zeros_like(p), "v": torch.zeros_like(p)} for p in theirs.parameters()]
+    for number in range(1, 6):
+        batch = random_batch(7, seed=number)
+        torch.manual_seed(number)
+        terms = procedure.step(ours, negative_elbo, batch, number)
+        torch.manual_seed(number)
+        expected = negative_elbo(theirs, batch, number)
+        torch.testing.assert_close(terms["loss"], expected["loss"], rtol=1e-12, atol=1e-12)
+        theirs.zero_grad()
+        expected["loss"].backward()
+        step_by_hand(theirs, states, number, settings)
+        for name, parameter in ours.named_parameters():
+            wanted = theirs.get_parameter(name)
+            torch.testing.assert_close(parameter, wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_the_fused_adam_is_torchs_own():
+    settings = Optimizer(name="adam", lr=0.01, betas=(0.8, 0.99), eps=1e-6)
+    models = tiny_model(seed=1), tiny_model(seed=1)
+    makers = (
+        lambda parameters: make_optimizer(parameters, settings),
+        lambda parameters: torch.optim.Adam(
+            parameters, lr=0.01, betas=(0.8, 0.99), eps=1e-6, foreach=False, fused=False
+        ),
+    )
+    for model, make in zip(models, makers, strict=True):
+        optimizer = make(model.parameters())
+        for number in range(30):
+            torch.manual_seed(number)
+            batch = random_batch(7, seed=number)
+            x = batch.x.float()
+            optimizer.zero_grad()
+            negative_elbo(model, type(batch)(x, batch.y), 1)["loss"].backward()
+            optimizer.step()
+    start = dict(tiny_model(seed=1).named_parameters())
+    for name, parameter in models[0].named_parameters():
+        torch.testing.assert_close(parameter, models[1].get_parameter(name), rtol=1e-4, atol=1e-5)
+        assert (parameter - start[name]).abs().max() > 0.05  # both went a long way
+
+
+def test_a_step_before_prepare_is_refused():
+    with pytest.raises(RuntimeError, match="prepare"):
+        Joint().step(tiny_model().double(), negative_elbo, random_batch(3), 1)
+
+
+def test_the_state_of_a_procedure_goes_on_where_it_was():
+    settings = Optimizer(name="adam", lr=0.05)
+
+    def steps(model, procedure, numbers):
+        for number in numbers:
+            torch.manual_seed(number)
+            procedure.step(model, negative_elbo, random_batch(7, seed=number), number)
+
+    straight, first, second = (tiny_model(seed=1).double() for _ in range(3))
+    procedures = [Joint() for _ in range(3)]
+    for model, procedure in zip((straight, first, second), procedures, strict=True):
+        procedure.prepare(model, settings)
+    steps(straight, procedures[0], range(1, 7))
+    steps(first, procedures[1], range(1, 4))
+    second.load_state_dict(first.state_dict())
+    procedures[2].load_state_dict(procedures[1].state_dict())
+    steps(second, procedures[2], range(4, 7))
+    for name, parameter in second.named_parameters():
+        assert torch.equal(parameter, straight.get_parameter(name))
