@@ -195,6 +195,24 @@ def test_the_held_out_tail_is_not_learnt_from():
     assert probe(other, held_out=0.2) < 20 < 80 < probe(data, held_out=0.2)
 
 
+def test_the_probe_visits_what_it_keeps_once_an_epoch_in_a_new_order(monkeypatch):
+    data, visited, entropy = cloud_data(spread=40, train=50), [], F.cross_entropy
+
+    def note(logits, labels):
+        visited.append(labels.tolist())
+        return entropy(logits, labels)
+
+    monkeypatch.setattr(F, "cross_entropy", note)
+    numbered = replace(data.train, labels=torch.arange(50))  # every image a class of its own
+    info = replace(data.info, classes=50)
+    probe(replace(data, train=numbered, info=info), epochs=3, batch_size=16, held_out=0.1)
+    assert [len(batch) for batch in visited] == 3 * [16, 16, 13]
+    epochs = visited[0:3], visited[3:6], visited[6:9]
+    orders = [[label for batch in epoch for label in batch] for epoch in epochs]
+    assert all(sorted(order) == list(range(45)) for order in orders)
+    assert len({tuple(order) for order in [*orders, range(45)]}) == 4
+
+
 @pytest.mark.parametrize(("size", "share", "kept"), [(60_000, 0.1, 54_000), (600, 0.1, 540)])
 def test_the_papers_split_is_exact(size, share, kept, monkeypatch):
     seen = []

@@ -230,6 +230,19 @@ def test_igp_has_the_papers_network(name, arguments, head):
     assert (inference, generative) == (197_200 + head, 204_384)
 
 
+@every_case
+def test_igp_decoders_mirror_the_encoder(case):
+    if not case.name.startswith("igp."):
+        pytest.skip("a method of another paper")
+    model, hidden = build(case, DATA).model, case.values["hidden"]
+    widths = {
+        part: [layer.out_features for layer in module.modules() if isinstance(layer, nn.Linear)]
+        for part, module in (("encoder", model.encoder), ("decoder", model.decoder))
+    }
+    pixels = all_of(DATA.test).x[0].numel()
+    assert widths == {"encoder": hidden, "decoder": [*reversed(hidden), pixels]}
+
+
 @pytest.mark.parametrize("name", ["igp.vae", "igp.iwae"])
 def test_igp_posteriors_differ_in_the_variance_alone(name):
     variances = {}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaebench.training import checkpoints
 from vaebench.training.loop import epoch_order, train
+from vaebench.training.procedures import Joint
 from vaebench.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -249,9 +250,11 @@ def test_a_finished_training_is_not_continued(checkpoint):
 
 
 def test_the_seconds_of_all_parts_count(checkpoint):
-    first, _, _ = run(METHOD_CASES[0], checkpoint, 1)
-    second, _, _ = run(METHOD_CASES[0], checkpoint, 2)
-    assert second.seconds > first.seconds
+    run(METHOD_CASES[0], checkpoint, 1)
+    state = checkpoints.load(checkpoint)
+    checkpoints.save({**state, "seconds": 1e6}, checkpoint)  # a long first part
+    trained, _, _ = run(METHOD_CASES[0], checkpoint, 2)
+    assert trained.seconds > 1e6
 
 
 def test_the_seed_decides(checkpoint, tmp_path):
@@ -303,3 +306,24 @@ def test_a_learning_rate_without_measure_diverges_or_stays_finite(case, checkpoi
         assert len(trained.history) == EPOCHS
     else:
         assert f"in epoch {len(trained.history) + 1}" in trained.diverged
+
+
+class LastStepBreaks(Joint):
+    """Leaves a weight that is not a number behind the very last step."""
+
+    def step(self, model, objective, batch, step):
+        terms = super().step(model, objective, batch, step)
+        if step == EPOCHS * STEPS:
+            with torch.no_grad():
+                next(model.parameters()).view(-1)[0] = float("nan")
+        return terms
+
+
+def test_a_broken_last_step_has_diverged_though_its_loss_was_finite(checkpoint):
+    trained, _, _ = run(
+        METHOD_CASES[0],
+        checkpoint,
+        change=lambda recipe: replace(recipe, procedure=LastStepBreaks()),
+    )
+    assert len(trained.history) == EPOCHS
+    assert trained.diverged == "the last steps left weights that are not finite"

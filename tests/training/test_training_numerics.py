@@ -44,15 +44,17 @@ def test_a_torch_without_the_switch_has_the_default_route(monkeypatch):
 
 
 @pytest.mark.parametrize("route", ["onednn", "default"])
-def test_apply_sets_the_route_and_resolve_leaves_no_trace_of_its_probe(route):
+def test_apply_sets_the_route_and_a_probe_leaves_the_default(route):
     switch = numerics._switch()
     if switch is None:
         pytest.skip("this torch has no switch")
+    settings = {"onednn": "bf16", "default": "ieee"}
     Numerics("cpu", 1, route).apply()
-    assert switch.fp32_precision == {"onednn": "bf16", "default": "ieee"}[route]
+    assert switch.fp32_precision == settings[route]
     chosen = resolve("cpu")
+    assert switch.fp32_precision == settings["default"]
     chosen.apply()
-    assert switch.fp32_precision == {"onednn": "bf16", "default": "ieee"}[chosen.matmul]
+    assert switch.fp32_precision == settings[chosen.matmul]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -40,7 +40,10 @@ def check(name: str, parameters: Mapping[str, Any], where: str) -> None:
     known = evaluators()
     if name not in known:
         raise UserError(f"{where}: {unknown('evaluation', name, known)}")
-    allowed = list(inspect.signature(known[name]).parameters)[2:]
+    allowed = dict(list(inspect.signature(known[name]).parameters.items())[2:])
     for parameter in parameters:
         if parameter not in allowed:
             raise UserError(f"{where}: {name}: {unknown('parameter', parameter, allowed)}")
+    for wanted, declared in allowed.items():
+        if wanted not in parameters and declared.default is inspect.Parameter.empty:
+            raise UserError(f"{where}: {name}: the parameter {wanted!r} is missing")

@@ -13,6 +13,7 @@ from vaebench.execution.report import Reporter
 from vaebench.execution.single import execute, needs_training_again
 from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
+from vaebench.store import provenance
 from vaebench.store.store import BusyError, Record, Store
 from vaebench.training.numerics import Numerics, resolve
 
@@ -39,6 +40,7 @@ def run_plan(
     after_run: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Do what is open. A run that fails fails alone; missing data stops before anything starts."""
+    provenance.code()  # read now: a commit made while runs go on is not the code that made them
     outcome = Outcome()
     open_work = plan.open(store)
     data = load_views(open_work, data_dir)

@@ -55,5 +55,5 @@ def build(name: str, data: DataInfo, arguments: Mapping[str, Any]) -> Recipe:
     """The recipe of a checked method for a data set."""
     try:
         return methods()[name](data, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"{name}({dict(arguments)}): {error}") from error

@@ -50,6 +50,9 @@ def _gaussian_head(posterior: str, features: int, latent: int) -> GaussianHead:
 
 def _mlp(data: DataInfo, head: PosteriorHead, latent: int, hidden: Sequence[int]) -> LatentModel:
     """Encoder 784-200-200, the head, N(0, I), decoder 32-200-200-784 at the paper's sizes."""
+    for size in (latent, *hidden):
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"latent is {latent!r} and hidden {hidden!r}; expected sizes from 1")
     model = LatentModel(
         encoder=MlpEncoder(data.shape, hidden),
         head=head,

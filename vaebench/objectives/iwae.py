@@ -21,6 +21,10 @@ class ImportanceWeighted:
 
     samples: int
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, int) or self.samples < 1:
+            raise ValueError(f"samples is {self.samples!r}; expected a number from 1")
+
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
         posterior = model.infer(batch.x)  # once: the k draws differ by their noise alone
         z = posterior.rsample(self.samples)

@@ -85,6 +85,8 @@ def train(
             checkpoint,
         )
     model.eval()
+    if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
+        return Trained(history, seconds, "the last steps left weights that are not finite")
     return Trained(history, seconds)
 
 
