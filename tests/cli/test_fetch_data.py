@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from vaebench.cli import fetch_data, main
+from vaebench.cli.options import complete_data
 from vaebench.data.catalog import CATALOG
 from vaebench.data.checksums import check
 from vaebench.data.download import Patience
@@ -207,7 +208,7 @@ def test_a_folder_that_cannot_be_written(tiny, folder, vaebench):
 
 
 def test_names_are_completed():
-    names = fetch_data._complete(None, None, "mn")
+    names = complete_data(None, None, "mn")
     assert names == ["mnist"]
 
 
