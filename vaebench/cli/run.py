@@ -1,5 +1,6 @@
 """`vaebench run`: what some tables need and the store does not hold."""
 
+import shlex
 import signal
 from pathlib import Path
 from types import FrameType
@@ -10,6 +11,7 @@ from vaebench.cli.planning import show_plan
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, check_plan
+from vaebench.registry.loading import typed_name
 from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
@@ -62,10 +64,15 @@ def execute_plan(
     waiting = len(plan.open(store))
     click.echo(f"{len(plan.work)} runs, {len(plan.work) - waiting} finished before", err=True)
     paths: list[str] = []
+    unwritten: list[str] = []
 
     def after_run() -> None:
-        if targets is not None:
-            paths[:] = targets.write_summaries(store)
+        """A CSV that cannot be written now is tried again after the next run."""
+        unwritten.clear()
+        try:
+            paths[:] = targets.write_summaries(store) if targets is not None else []
+        except (UserError, OSError) as error:
+            unwritten.append(str(error))
 
     try:
         with make_reporter() as reporter:
@@ -74,11 +81,26 @@ def execute_plan(
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from the last epoch", err=True)
         return 130
-    for path in paths:
+    for path in paths if not unwritten else ():
         click.echo(f"wrote {path}", err=True)
+    for reason in unwritten:
+        click.echo(f"vaebench: {reason}", err=True)
     if outcome.failed:
-        click.echo(f"{outcome.counts['failed']} runs failed; `vaebench status` says why", err=True)
-    return int(outcome.failed)
+        failed = outcome.counts["failed"]
+        click.echo(f"{failed} runs failed; `{_status_command(targets)}` says why", err=True)
+    return int(outcome.failed or bool(unwritten))
+
+
+def _status_command(targets: Targets | None) -> str:
+    """The command that shows these runs."""
+    if targets is None:
+        return "vaebench status"
+    words = dict.fromkeys(typed_name(expansion.spec) for expansion in targets.expansions)
+    selection = targets.selection
+    options = ["--scale", targets.scale] if targets.scale != "paper" else []
+    options += ["--limit", str(selection.limit)] if selection.limit is not None else []
+    options += [word for setting in selection.settings for word in ("--set", setting)]
+    return shlex.join(["vaebench", "status", *words, *options])
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

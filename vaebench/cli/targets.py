@@ -30,9 +30,10 @@ class Targets:
         tables = {expansion.spec.id: expansion for expansion in self.expansions}
         variant = self.selection.variant
         paths = []
-        for whole in map(self._whole, tables.values()):
-            cells = measure(whole, store)
-            paths.append(str(summary.write_summary(store, whole, cells, self.scale, variant)))
+        with store.results_lock():
+            for whole in map(self._whole, tables.values()):
+                cells = measure(whole, store)
+                paths.append(str(summary.write_summary(store, whole, cells, self.scale, variant)))
         return paths
 
     def _whole(self, expansion: Expansion) -> Expansion:

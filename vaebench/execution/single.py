@@ -1,6 +1,7 @@
 """One run from its configuration to its record, under the run's lock."""
 
 import io
+import math
 import resource
 import sys
 import time
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from vaebench import evaluation, methods
 from vaebench.data.loading import Dataset
+from vaebench.errors import UserError
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
 from vaebench.models.latent import LatentModel
@@ -165,6 +167,9 @@ def evaluate(
     """The plain values of one evaluation; its arrays go into a file of their own."""
     torch.manual_seed(int(digest([run.id, entry.key]), 16))
     found = evaluation.evaluators()[entry.name](model, data, **entry.parameters)
+    for name, value in found.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{entry.name}: {name} is {value}")
     arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
     if arrays:
         _write_arrays(store.array(run.id, entry), arrays)
@@ -173,7 +178,8 @@ def evaluate(
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    # The stub takes every name for numpy's own option; older numpy has no such option.
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(path, buffer.getbuffer())
 
 

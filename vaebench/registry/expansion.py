@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vaebench.errors import UserError, unknown
+from vaebench.registry.canonical import canonical
 from vaebench.registry.loading import merge, paper_spec, published_cells
 from vaebench.registry.published import Key
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
@@ -66,16 +67,20 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
             columns = {
                 name: column
                 for name, column in spec.all_columns().items()
-                if row.extra or column.extra or Key(row_name, group_name, name) in printed
+                if row.extra
+                or column.extra
+                or not printed
+                or Key(row_name, group_name, name) in printed
             }
             if not columns:
                 continue
             seeds = range(selection.seeds or spec.seeds)
-            where = f"{spec.id}: rows.{row_name}"
+            where = f"{spec.source}: rows.{row_name}"
             cell_runs = tuple(_run(paper, part, seed, selection, where) for seed in seeds)
             runs.update((run.id, run) for run in cell_runs)
             for name, column in columns.items():
                 parameters = {**group.evaluation, **column.parameters}
+                _check_plain(parameters, f"{spec.source}: columns.{name}: parameters")
                 single = column.aggregation == "single"
                 measurements.append(
                     Measurement(
@@ -102,15 +107,13 @@ def _merged(paper: PaperSpec, spec: TableSpec, row_name: str, group_name: str) -
         parts.append(row.groups[group_name])
     merged: dict[str, Any] = {}
     for part in parts:
-        merged = merge(merged, part.model_dump(include=set(RunPart.model_fields)) | _method(part))
+        raw = part.model_dump(include=set(RunPart.model_fields))
+        if part.method is None:  # a part without a method leaves the one below it alone
+            del raw["method"]
+        merged = merge(merged, raw)
     if row.cited:
         merged["method"] = None
     return RunPart.model_validate({k: v for k, v in merged.items() if v is not None})
-
-
-def _method(part: RunPart) -> dict[str, Any]:
-    """A part without a method leaves the method below it alone."""
-    return {} if part.method is None else {"method": part.method}
 
 
 def _run(paper: PaperSpec, part: RunPart, seed: int, selection: Selection, where: str) -> Run:
@@ -119,6 +122,7 @@ def _run(paper: PaperSpec, part: RunPart, seed: int, selection: Selection, where
         _apply(raw, setting)
     if selection.limit is not None:
         raw["data"] = {**raw["data"], "limit": selection.limit}
+    _check_plain(raw["arguments"], f"{where}: arguments")
     assert part.method is not None
     return Run(
         method=part.method,
@@ -129,6 +133,14 @@ def _run(paper: PaperSpec, part: RunPart, seed: int, selection: Selection, where
         paper=paper.paper,
         version=paper.version,
     )
+
+
+def _check_plain(values: dict[str, Any], where: str) -> None:
+    """UserError for a value that has no place in an identity, such as a date or NaN."""
+    try:
+        canonical(values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _apply(raw: dict[str, dict[str, Any]], setting: str) -> None:

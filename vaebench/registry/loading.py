@@ -26,6 +26,8 @@ def spec_path(name: str) -> Path:
         if not path.is_file():
             raise UserError(f"{name}: no such file")
         return path
+    if name in figure_paths():
+        raise UserError(f"{name} is a figure, not a table; `vaebench plot {name}` draws it")
     if name not in table_paths():
         raise unknown("table", name, [*table_paths(), *figure_paths()])
     return table_paths()[name]
@@ -39,16 +41,23 @@ def load_table(name: str, scale: str = "paper") -> TableSpec:
     overlays = raw.pop("scales", {})
     if not isinstance(overlays, dict):
         raise UserError(f"{where}: scales: expected a mapping of scale to changes")
-    for key in overlays:
+    for key, overlay in overlays.items():
         if key not in SCALES[1:]:
             raise UserError(f"{where}: scales: {unknown('scale', str(key), SCALES[1:])}")
+        if not isinstance(overlay, dict):
+            raise UserError(f"{where}: scales.{key}: expected a mapping of changes")
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     TableSpec.read(raw, where)  # so that an error in the file itself is told at its own key
-    merged = merge(raw, overlays.get(scale) or {})
+    merged = merge(raw, overlays.get(scale, {}))
     spec = TableSpec.read(merged, where if scale == "paper" else f"{where} (scales.{scale})")
     _check_names(spec, path, where)
     return spec.read_from(where)
+
+
+def typed_name(spec: TableSpec) -> str:
+    """What names the table on the command line: its id, or the file of a user's own."""
+    return spec.id if spec.id in table_paths() else spec.source
 
 
 def load_figure(name: str) -> FigureSpec:
@@ -103,12 +112,12 @@ def _check_names(spec: TableSpec, path: Path, where: str) -> None:
         )
     if spec.published is not None and spec.published not in table_paths():
         raise UserError(f"{where}: published: {unknown('table', spec.published, table_paths())}")
+    if spec.paper not in PAPERS:
+        raise UserError(f"{where}: paper: {unknown('paper', spec.paper, PAPERS)}")
     profiles = paper_spec(spec.paper).profiles
     if spec.profile is not None and spec.profile not in profiles:
         raise UserError(f"{where}: profile: {unknown('profile', spec.profile, profiles)}")
     printed = published_cells(spec)
-    if not printed:
-        return
     for kind, names in (
         ("rows", {name for name, row in spec.rows.items() if not row.extra}),
         ("groups", set(spec.groups)),
@@ -116,14 +125,14 @@ def _check_names(spec: TableSpec, path: Path, where: str) -> None:
     ):
         position = ("rows", "groups", "columns").index(kind)
         known = {key[position] for key in printed}
-        for name in sorted(names - known):
+        for name in sorted(names - known) if printed else ():
             tail = " (or mark it `extra: true`)" if kind != "groups" else ""
             raise UserError(
                 f"{where}: {kind}.{name}: no published cell has this {kind[:-1]}; "
                 f"{nearest(name, known)}{tail}"
             )
     for name, row in spec.rows.items():
-        if row.method is None and not row.cited and not spec.defaults.method:
+        if not row.cited and not spec.has_method(row):
             raise UserError(f"{where}: rows.{name}: the key 'method' is missing")
         for group in row.groups:
             if group not in spec.groups:

@@ -120,7 +120,12 @@ class TableSpec(Strict):
     @property
     def runnable(self) -> bool:
         """Whether any row has a method."""
-        return any(row.method for row in self.rows.values())
+        return any(self.has_method(row) for row in self.rows.values())
+
+    def has_method(self, row: Row) -> bool:
+        """Whether the row, or what is merged with it, names a method."""
+        around = (self.defaults, *self.groups.values(), *row.groups.values())
+        return not row.cited and any(part.method for part in (row, *around))
 
     def all_columns(self) -> dict[str, Column]:
         """The columns, and the extra ones that `also` adds: `Rec. (mean)`."""

@@ -25,8 +25,10 @@ class _SpecLoader(_Base):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                raise yaml.YAMLError(f"line {line}: {key!r} cannot be a key")
             if key in seen:
-                line = key_node.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: the key {key!r} is written twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -44,7 +46,8 @@ def read_text(text: str, where: str) -> Any:
     """The value that `text` describes; UserError names `where` and the line."""
     try:
         return yaml.load(text, Loader=_SpecLoader)  # a SafeLoader: builds plain values only
-    except yaml.YAMLError as error:
+    # PyYAML lets through what its constructors raise on `2020-13-45` or `!!int x`.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         detail = " ".join(str(error).split())
         raise UserError(f"{where}: not valid YAML: {detail}") from error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.published import Key
-from vaebench.registry.runs import Run
+from vaebench.registry.runs import Evaluation, Run
 from vaebench.results.measured import Measured
 from vaebench.store.store import Record, Store
 
@@ -14,8 +14,7 @@ from vaebench.store.store import Record, Store
 def measure(expansion: Expansion, store: Store) -> dict[Key, Measured]:
     """Every cell of the table that we measure, from what the store holds now."""
     records = {run_id: store.record(run_id) for run_id in expansion.runs}
-    failed = {run_id for run_id, record in records.items() if record is None}
-    failed = {run_id for run_id in failed if store.failure(run_id) is not None}
+    failed = {run_id for run_id in records if store.failure(run_id) is not None}
     return {m.key: _cell(m, records, failed) for m in expansion.measurements}
 
 
@@ -31,19 +30,20 @@ def _cell(
 ) -> Measured:
     ids = [run.id for run in measurement.runs]
     done: dict[str, Record] = {}
-    diverged = 0
+    diverged: list[str] = []
     for run_id in ids:
         record = records[run_id]
         if record is None:
             continue
         if record["status"] == "diverged":
-            diverged += 1
+            diverged.append(run_id)
         elif all(e.key in record["evaluations"] for e in measurement.evaluations):
             done[run_id] = record
     wanted = measurement.wanted
     # A mean without its diverged seeds would flatter the method; a best-of-n ignores them.
     if diverged and (not done or measurement.column.aggregation != "best"):
-        return Measured("diverged", seeds=diverged, wanted=wanted)
+        seeds = len(diverged)
+        return Measured("diverged", seeds=seeds, wanted=wanted, runs=tuple(diverged))
     if not done:
         return Measured("failed" if failed & set(ids) else "missing", wanted=wanted)
     if measurement.column.aggregation == "best":
@@ -67,7 +67,7 @@ def _best(measurement: Measurement, done: Mapping[str, Record]) -> str | None:
     select = measurement.select
     if select is None or not done:
         return next(iter(done), None)
-    key = measurement.evaluations[-1].key
+    key = Evaluation(select.evaluation).key
     sign = 1 if select.better == "lower" else -1
     scores = {
         run_id: sign * record["evaluations"][key]["values"][select.value]

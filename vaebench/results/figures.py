@@ -94,11 +94,15 @@ def learning_curves(expansion: Expansion, store: Store, scale: str) -> Drawing:
 
 
 def save(drawing: Drawing, path: Path) -> None:
-    """Write the figure in the format of the path's ending, atomically and without a date."""
+    """Write the figure in the format of the path's ending, atomically; the same drawing gives the
+    same bytes, so there is no date and no random id in them."""
+    from matplotlib import rc_context
+
     form = path.suffix.lstrip(".")
     undated: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = BytesIO()
-    drawing.figure.savefig(buffer, format=form, dpi=150, metadata=undated.get(form))
+    with rc_context({"svg.hashsalt": "vaebench"}):
+        drawing.figure.savefig(buffer, format=form, dpi=150, metadata=undated.get(form))
     write_bytes(path, buffer.getbuffer())
 
 
@@ -107,8 +111,13 @@ def _panel_images(
 ) -> tuple[np.ndarray, int]:
     """The images of the panel's best run, and its seed."""
     name = (panel.row, panel.group)
-    measurement = next(m for m in expansion.measurements if (m.key.row, m.key.group) == name)
-    run = best_run(measurement, store)
+    cells = [m for m in expansion.measurements if (m.key.row, m.key.group) == name]
+    if not cells:
+        raise UserError(
+            f"{figure}: the panel {panel.title!r} needs the row {panel.row!r} of {panel.table}, "
+            "which --only leaves out"
+        )
+    run = best_run(max(cells, key=lambda cell: len(cell.runs)), store)  # one over all seeds
     path = store.array(run.id, Evaluation(panel.evaluation, panel.parameters)) if run else None
     if run is None or path is None or not path.exists():
         option = "" if scale == "paper" else f" --scale {scale}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vaebench.data import catalog
 from vaebench.registry.expansion import Expansion
-from vaebench.registry.loading import published_cells
+from vaebench.registry.loading import published_cells, typed_name
 from vaebench.registry.published import Key, Printed
 from vaebench.results.cells import measure
 from vaebench.results.grid import Grid, Show, build
@@ -60,7 +60,7 @@ def _statement(
     made = len(measured) - states["missing"] - states["failed"]
     if made == 0:
         option = "" if scale == "paper" else f" --scale {scale}"
-        return f"Published numbers; `vaebench run {spec.id}{option}` measures ours."
+        return f"Published numbers; `vaebench run {typed_name(spec)}{option}` measures ours."
     ids = dict.fromkeys(run_id for cell in measured.values() for run_id in cell.runs)
     records = [record for run_id in ids if (record := store.record(run_id)) is not None]
     parts = [f"Ours: {scale} scale", _data(expansion), f"{len(ids)} of {len(expansion.runs)} runs"]

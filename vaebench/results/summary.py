@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.data import catalog
-from vaebench.registry.expansion import Expansion
+from vaebench.errors import UserError
+from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.loading import published_cells
 from vaebench.registry.published import Key, Printed
 from vaebench.results.measured import Measured
@@ -70,7 +71,8 @@ def write_summary(
     scale: str,
     variant: str | None,
 ) -> Path:
-    """Write the CSV; a cell that an older file holds with more seeds stays as it is there."""
+    """Write the CSV; a cell that an older file holds with more seeds of the same runs stays as it
+    is there. UserError where it cannot be written."""
     path = summary_path(store.root, expansion, scale, variant)
     older = _read(path)
     printed = published_cells(expansion.spec)
@@ -84,13 +86,23 @@ def write_summary(
             "unit": measurement.column.unit,
         }
         old = older.get(measurement.key)
-        lines.append(old if old and int(old["seeds"]) > cell.seeds else line)
+        lines.append(old if old and _is_fuller(old, cell, measurement) else line)
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_text(path, text.getvalue())
+    try:
+        write_text(path, text.getvalue())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
     return path
+
+
+def _is_fuller(old: Line, cell: Measured, measurement: Measurement) -> bool:
+    """Whether an older line holds more seeds, and of runs that still are those of the cell."""
+    runs, current = set(old["runs"].split()), {run.id for run in measurement.runs}
+    seeds = int(old["seeds"]) if old["seeds"].isdecimal() else 0
+    return seeds > cell.seeds and bool(runs) and runs <= current
 
 
 def _line(
@@ -136,12 +148,15 @@ def _line(
 
 
 def _read(path: Path) -> dict[Key, Line]:
-    """The lines of an older file by cell; a file of another format counts as none."""
+    """The whole lines of an older file by cell; a file of another format counts as none."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream)
             if reader.fieldnames != FIELDS:
                 return {}
-            return {Key(r["row"], r["column_group"], r["column"]): r for r in reader}
+            whole = (line for line in reader if None not in line and None not in line.values())
+            return {Key(r["row"], r["column_group"], r["column"]): r for r in whole}
     except FileNotFoundError:
         return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error

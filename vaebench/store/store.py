@@ -161,6 +161,16 @@ class Store:
         finally:
             lock.release()
 
+    @contextmanager
+    def results_lock(self) -> Iterator[None]:
+        """Hold the CSVs, each of which is read and written as one."""
+        folder = self.root / "runs"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "results.lock"):
+            for leftover in self.root.glob(".*.csv.*"):
+                leftover.unlink(missing_ok=True)
+            yield
+
     def busy(self, run_id: str) -> bool:
         """Whether some process holds the run."""
         path = self.run_dir(run_id) / "lock"
