@@ -20,7 +20,8 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        typo = args and args[0] not in self.commands and not args[0].startswith("-")
+        if typo and not ctx.resilient_parsing:  # the shell's completion asks without complaint
             raise unknown("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
 

@@ -14,12 +14,14 @@ from vaebench.store.store import Store
 def status(tables: tuple[str, ...], scale: str, selection: Selection, results: Path) -> None:
     """Print the state of the runs of each table, and the time left."""
     store = Store(results)
+    shown = False
     for name in tables or runnable_tables():
         targets = find_targets([name], scale, selection)
         work = list(targets.plan.work.values())
         states = {entry.run.id: _state(entry, store) for entry in work}
         if not tables and all(state == "waiting" for state, _ in states.values()):
             continue
+        shown = True
         done = sum(state in ("done", "diverged") for state, _ in states.values())
         click.echo(f"{name}, {scale} scale: {done} of {len(work)} runs done")
         for entry in work:
@@ -33,6 +35,8 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
         if open_work:
             records = list(store.records())
             click.echo(f"  left, {total_cost([estimate(entry, records) for entry in open_work])}")
+    if not shown:
+        click.echo(f"no run has started at {scale} scale in {store.root}", err=True)
 
 
 def _state(work: Work, store: Store) -> tuple[str, str | None]:

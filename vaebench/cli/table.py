@@ -12,6 +12,8 @@ from vaebench.results import formats
 from vaebench.results.page import Page, compose
 from vaebench.store.store import Store
 
+_NO_LIMIT = 10_000  # columns
+
 
 def show_table(
     table: str, scale: str, form: str | None, show: str, selection: Selection, results: Path
@@ -41,11 +43,17 @@ def show_page(page: Page, form: str) -> None:
 
 def _to_console(page: Page) -> None:
     from rich.console import Console
+    from rich.table import Table
 
     console = Console(highlight=False)
+    terminal = console.width
     console.print(page.title, style="bold", markup=False)
     console.print(page.statement, markup=False)
     for part in formats.to_console(page.grid):
+        if isinstance(part, Table):  # numbers stay whole; `| less -S` scrolls what is too wide
+            unlimited = console.options.update(max_width=_NO_LIMIT)
+            console.width = max(terminal, console.measure(part, options=unlimited).maximum)
         console.print(part)
+        console.width = terminal
     for note in page.notes:
         console.print(note, style="dim", markup=False)

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from vaebench.cli.run import execute_plan
+from vaebench.cli.targets import expand_table
 from vaebench.errors import UserError, unknown
 from vaebench.execution.plan import Plan, Work, check_plan
-from vaebench.registry.expansion import Expansion, expand
-from vaebench.registry.loading import load_table
+from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Run
+from vaebench.registry.selection import EVERYTHING
 from vaebench.store.store import Store
 
 
@@ -25,7 +26,9 @@ def train(
 ) -> int:
     """Train one run and print its id; the exit code."""
     store = Store(results)
-    work = Work(find_run(expand(load_table(table, scale)), row, group, seed), tables=[table])
+    expansion = expand_table(table, scale, EVERYTHING)
+    place = f"{expansion.spec.source}: rows.{row}"
+    work = Work(find_run(expansion, row, group, seed), tables=[table], row=place)
     plan = Plan({work.run.id: work})
     check_plan(plan)
     store.prepare()
@@ -43,10 +46,8 @@ def find_run(expansion: Expansion, row: str, group: str | None, seed: int) -> Ru
     groups = dict.fromkeys(m.key.group for m in found)
     if group is not None and group not in groups:
         raise unknown("group", group, groups)
-    measurement = next(m for m in found if group in (None, m.key.group))
-    for run in measurement.runs:
-        if run.seed == seed:
-            return run
-    raise UserError(
-        f"--seed {seed}: {expansion.spec.id} has seeds 0 to {len(measurement.runs) - 1}"
-    )
+    chosen = group or next(iter(groups))
+    runs = {run.seed: run for m in found if m.key.group == chosen for run in m.runs}
+    if seed not in runs:
+        raise UserError(f"--seed {seed}: {expansion.spec.id} has seeds 0 to {max(runs)}")
+    return runs[seed]

@@ -1,0 +1,35 @@
+"""A store with finished smoke runs, made once."""
+
+import shutil
+
+import pytest
+import torch
+from commands import invoke
+
+
+@pytest.fixture(autouse=True)
+def numerics_restored():
+    """Threads and matmul route of this process as they were."""
+    threads = torch.get_num_threads()
+    switch = getattr(torch.backends.mkldnn, "matmul", None)
+    precision = getattr(switch, "fp32_precision", None)
+    yield
+    torch.set_num_threads(threads)
+    if precision is not None:
+        switch.fp32_precision = precision
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A store with the runs of IGP's Figure 6 at smoke scale: three rows of Table 12, two seeds.
+    Only to be read."""
+    root = tmp_path_factory.mktemp("finished") / "results"
+    result = invoke("run", "igp-figure6", "--scale", "smoke", "--results-dir", root)
+    assert result.exit_code == 0, result.output
+    return root
+
+
+@pytest.fixture
+def results(finished, tmp_path):
+    """A copy of the finished store, to be changed."""
+    return shutil.copytree(finished, tmp_path / "results")
