@@ -98,6 +98,14 @@ def test_a_finished_plan_has_nothing_to_do(results):
     assert "[1/" not in result.stderr
 
 
+def test_part_of_a_table_leaves_the_whole_in_its_csv(results):
+    path = results / "igp-table12.smoke.digits-28x28.csv"
+    before = path.read_bytes()
+    line = ["run", "igp-table12", *SMOKE, "--only", "AE", "--seeds", "1", "--results-dir", results]
+    assert "1 runs, 1 finished before" in ok(*line).stderr
+    assert path.read_bytes() == before
+
+
 def test_a_dry_run_shows_the_plan_and_does_nothing(finished, tmp_path):
     before = sorted(finished.rglob("*"))
     result = ok("run", "igp-table12", *SMOKE, "--dry-run", "--results-dir", finished)

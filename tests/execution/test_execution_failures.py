@@ -199,14 +199,14 @@ def test_a_record_without_weights_is_finished(bench):
 
 
 def test_a_new_evaluation_of_a_record_without_weights_trains_again_and_says_so(bench):
+    au = {"split": "test", "threshold": 0.01}
+    bench.spec["columns"]["AU"] = column("active_units", "au", parameters=au)
     bench.run()
     runs = bench.runs()
     before = {run.id: bench.store.record(run.id)["evaluations"] for run in runs}
     for run in runs[1:]:
         bench.store.weights(run.id).unlink()
-    bench.spec["columns"]["AU"] = column(
-        "active_units", "au", parameters={"split": "test", "threshold": 0.01}
-    )
+    bench.spec["columns"]["AU"]["parameters"] = {**au, "split": "train"}
     outcome, log = bench.run()
     assert outcome.counts == {"done": 4}
     notes = {run_id: note for run_id, _, _, note in log.of("started")}
@@ -215,9 +215,10 @@ def test_a_new_evaluation_of_a_record_without_weights_trains_again_and_says_so(b
     assert {run_id for run_id, _ in log.of("epoch")} == {run.id for run in runs[1:]}
     for run in runs:
         found = bench.store.record(run.id)["evaluations"]
-        assert len(found) == 2
-        # What was evaluated before is evaluated on the new model, which is the same model again.
-        assert found["reconstruction"] == before[run.id]["reconstruction"]
+        assert len(found) == 3
+        # All that was evaluated before, by whatever table, is evaluated on the new model, which is
+        # the same model again.
+        assert {key: found[key] for key in before[run.id]} == before[run.id]
 
 
 def full(*arguments):

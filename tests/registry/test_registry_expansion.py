@@ -3,11 +3,11 @@
 import pytest
 
 from vaebench.errors import UserError
-from vaebench.registry import expansion as expansion_module
+from vaebench.registry import loading
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table, merge
 from vaebench.registry.selection import Selection
-from vaebench.registry.spec import PaperSpec, RunPart
+from vaebench.registry.spec import PaperSpec
 
 LAYERS = ("profile", "table", "group", "row", "row's group")
 
@@ -34,9 +34,9 @@ def layered(tiny, monkeypatch, section, key, values):
     """The tiny spec with `key` of `section` set in each layer that `values` names."""
     profile = {section: {key: values["profile"]}} if "profile" in values else {}
     paper = PaperSpec(
-        paper="igp", title="", reference="", version=1, profiles={"images": RunPart(**profile)}
+        paper="igp", title="", reference="", version=1, profiles={"images": {"defaults": profile}}
     )
-    monkeypatch.setattr(expansion_module, "paper_spec", lambda name: paper)
+    monkeypatch.setattr(loading, "paper_spec", lambda name: paper)
     tiny["profile"] = "images"
     tiny[section] = {}
     row = tiny["rows"]["A"]

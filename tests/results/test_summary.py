@@ -130,13 +130,6 @@ def test_more_seeds_replace_fewer(toy):
     assert write(toy)[1]["A", "AU"]["seeds"] == "3"
 
 
-def test_part_of_the_seeds_keeps_what_all_had(toy):
-    complete(toy)
-    _, before = write(toy)
-    assert write(toy, seeds=1)[1]["A", "AU"]["seeds"] == "1"  # other runs were not asked for
-    assert write(toy)[1] == before
-
-
 def test_numbers_of_another_protocol_do_not_stay(toy):
     """What a change of the spec left behind is not the number of the runs that the spec names
     now, however many seeds it had."""

@@ -10,7 +10,7 @@ from vaebench.registry.loading import merge, paper_spec, published_cells
 from vaebench.registry.published import Key
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
 from vaebench.registry.selection import EVERYTHING, Selection
-from vaebench.registry.spec import Column, PaperSpec, Row, RunPart, Select, TableSpec
+from vaebench.registry.spec import Column, PaperSpec, RunPart, Select, TableSpec
 from vaebench.registry.yaml import read_text
 
 
@@ -42,11 +42,6 @@ class Expansion:
     measurements: tuple[Measurement, ...]
     runs: dict[str, Run] = field(default_factory=dict)
 
-    def row_of(self, run_id: str) -> Row:
-        """The first row that uses the run."""
-        key = next(m.key for m in self.measurements if any(r.id == run_id for r in m.runs))
-        return self.spec.rows[key.row]
-
 
 def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     """The measured cells of `spec` and their runs; UserError for names that match nothing."""
@@ -61,7 +56,7 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
         for group_name, group in spec.groups.items():
             if selection.only and not picked & {row_name, group_name}:
                 continue
-            part = _merged(paper, spec, row_name, group_name)
+            part = _merged(spec, row_name, group_name)
             if part.method is None:
                 continue
             columns = {
@@ -97,12 +92,10 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     return Expansion(spec, tuple(measurements), runs)
 
 
-def _merged(paper: PaperSpec, spec: TableSpec, row_name: str, group_name: str) -> RunPart:
-    """The run parts of profile, table, group, row and row's group, laid over each other."""
+def _merged(spec: TableSpec, row_name: str, group_name: str) -> RunPart:
+    """The run parts of table, group, row and row's group, laid over each other."""
     row = spec.rows[row_name]
     parts: list[RunPart] = [spec.defaults, spec.groups[group_name], row]
-    if spec.profile is not None:
-        parts.insert(0, paper.profiles[spec.profile])
     if group_name in row.groups:
         parts.append(row.groups[group_name])
     merged: dict[str, Any] = {}

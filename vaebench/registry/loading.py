@@ -37,7 +37,7 @@ def load_table(name: str, scale: str = "paper") -> TableSpec:
     """The table `name` (an id or a file) at `scale`, checked against its published cells."""
     path = spec_path(name)
     where = _short(path)
-    raw = read_file(path)
+    raw = _with_profile(read_file(path), where)
     overlays = raw.pop("scales", {})
     if not isinstance(overlays, dict):
         raise UserError(f"{where}: scales: expected a mapping of scale to changes")
@@ -94,6 +94,17 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
+def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """A table's file laid over the profile of its paper that it names, if any."""
+    paper, profile = raw.get("paper"), raw.get("profile")
+    if profile is None or paper not in PAPERS:
+        return raw
+    profiles = paper_spec(paper).profiles
+    if profile not in profiles:
+        raise UserError(f"{where}: profile: {unknown('profile', str(profile), profiles)}")
+    return merge(profiles[profile], raw)
+
+
 def _short(path: Path) -> str:
     """A path for messages: from benchmarks/ on for our own files."""
     try:
@@ -114,9 +125,6 @@ def _check_names(spec: TableSpec, path: Path, where: str) -> None:
         raise UserError(f"{where}: published: {unknown('table', spec.published, table_paths())}")
     if spec.paper not in PAPERS:
         raise UserError(f"{where}: paper: {unknown('paper', spec.paper, PAPERS)}")
-    profiles = paper_spec(spec.paper).profiles
-    if spec.profile is not None and spec.profile not in profiles:
-        raise UserError(f"{where}: profile: {unknown('profile', spec.profile, profiles)}")
     printed = published_cells(spec)
     for kind, names in (
         ("rows", {name for name, row in spec.rows.items() if not row.extra}),

@@ -9,8 +9,7 @@ from vaebench.registry.strict import Strict
 
 
 class RunPart(Strict):
-    """Some of what a run needs; parts from the paper's profile, table, group and row are merged in
-    this order."""
+    """Some of what a run needs; parts from table, group and row are merged in this order."""
 
     method: str | None = None
     arguments: dict[str, Any] = {}
@@ -75,8 +74,8 @@ class PaperSpec(Strict):
     title: str
     reference: str
     version: int = Field(ge=1)
-    profiles: dict[str, RunPart] = Field(
-        default={}, description="run defaults that several tables share, by name"
+    profiles: dict[str, dict[str, Any]] = Field(
+        default={}, description="what several tables share, by name: parts of a table's own file"
     )
 
 
@@ -89,7 +88,9 @@ class TableSpec(Strict):
     published: str | None = None
     layout: Layout
     seeds: int = Field(default=1, ge=1)
-    profile: str | None = None
+    profile: str | None = Field(
+        default=None, description="the paper's profile that this file is laid over"
+    )
     defaults: RunPart = RunPart()
     groups: dict[str, Group] = {}
     columns: dict[str, Column] = {}
