@@ -11,11 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder
+
+
+@pytest.fixture(autouse=True)
+def numerics_restored():
+    """Threads and matmul route of this process as they were."""
+    threads = torch.get_num_threads()
+    switch = getattr(torch.backends.mkldnn, "matmul", None)
+    precision = getattr(switch, "fp32_precision", None)
+    yield
+    torch.set_num_threads(threads)
+    if precision is not None:
+        switch.fp32_precision = precision
 
 
 @pytest.fixture(scope="session")

@@ -3,20 +3,7 @@
 import shutil
 
 import pytest
-import torch
 from commands import invoke
-
-
-@pytest.fixture(autouse=True)
-def numerics_restored():
-    """Threads and matmul route of this process as they were."""
-    threads = torch.get_num_threads()
-    switch = getattr(torch.backends.mkldnn, "matmul", None)
-    precision = getattr(switch, "fp32_precision", None)
-    yield
-    torch.set_num_threads(threads)
-    if precision is not None:
-        switch.fp32_precision = precision
 
 
 @pytest.fixture(scope="session")

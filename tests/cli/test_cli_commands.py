@@ -326,12 +326,12 @@ def test_changed_runs_stay_apart(results):
     assert {line["row"] for line in lines if line["state"] == "measured"} == {"AE"}
     assert {line["seeds"] for line in lines if line["state"] == "measured"} == {"1"}
     marked = ok("table", *line).stdout
-    assert f"1 of {ALL} runs" in marked and "changed runs (limit100)" in marked
+    assert f"1 of {ALL} runs" in marked and "changed runs (--limit 100)" in marked
     assert f"[1/{SEEDS}]" in marked
     unmarked = ok("table", "igp-table12", *SMOKE, "--results-dir", results).stdout
     assert f"{DONE} of {ALL} runs" in unmarked and "changed runs" not in unmarked
     assert f"1 of {ALL} runs done" in ok("status", *line).stdout
-    assert "changed runs (set-" not in marked
+    assert "--set" not in marked
     setting = ["igp-table12", *SMOKE, "--set", "training.epochs=1", "--results-dir", results]
     assert "(ours)" not in ok("table", *setting).stdout
 

@@ -1,7 +1,6 @@
 """A small plan in a store of its own, and methods that misbehave."""
 
 import pytest
-import torch
 from specs import tiny_spec, write_spec
 
 from vaebench import evaluation, methods
@@ -12,18 +11,6 @@ from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table
 from vaebench.store.store import Store
 from vaebench.training.numerics import resolve
-
-
-@pytest.fixture(autouse=True)
-def numerics_restored():
-    """Threads and matmul route of this process as they were."""
-    threads = torch.get_num_threads()
-    switch = getattr(torch.backends.mkldnn, "matmul", None)
-    precision = getattr(switch, "fp32_precision", None)
-    yield
-    torch.set_num_threads(threads)
-    if precision is not None:
-        switch.fp32_precision = precision
 
 
 @pytest.fixture(autouse=True)

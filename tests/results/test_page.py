@@ -14,8 +14,8 @@ from vaebench.results.page import compose
 from vaebench.store.store import Store
 
 
-def page(toy, scale="paper", variant=None, show="both", **how):
-    return compose(toy.expansion(scale, **how), toy.store, scale, variant, show)
+def page(toy, scale="paper", changes=None, show="both", **how):
+    return compose(toy.expansion(scale, **how), toy.store, scale, changes, show)
 
 
 def complete(toy, **how):
@@ -67,7 +67,7 @@ def test_a_reduced_scale_is_not_comparable(toy):
 
 def test_changed_runs_are_marked(toy):
     complete(toy, limit=50)
-    assert "changed runs (limit50)" in page(toy, variant="limit50", limit=50).statement
+    assert "changed runs (--limit 50)" in page(toy, changes="--limit 50", limit=50).statement
     assert "changed runs" not in page(toy).statement
 
 

@@ -20,7 +20,7 @@ def show_table(
 ) -> None:
     """Print the page of a table."""
     expansion = expand(load_table(table, scale), selection)
-    page = compose(expansion, Store(results), scale, selection.variant, show)  # type: ignore[arg-type]
+    page = compose(expansion, Store(results), scale, selection.changes, show)  # type: ignore[arg-type]
     show_page(page, form or default_form())
 
 

@@ -29,6 +29,13 @@ class Selection:
             parts.append(f"set-{digest(sorted(self.settings), 6)}")
         return "-".join(parts) or None
 
+    @property
+    def changes(self) -> str | None:
+        """The changes as they were typed, for people."""
+        parts = [] if self.limit is None else [f"--limit {self.limit}"]
+        parts += [f"--set {setting}" for setting in self.settings]
+        return " ".join(parts) or None
+
     def picks(self, names: Sequence[str]) -> set[str]:
         """Those of `names` that `--only` picks; UserError for a pattern that picks none."""
         picked: set[str] = set()

@@ -26,7 +26,7 @@ class Page:
 
 
 def compose(
-    expansion: Expansion, store: Store, scale: str, variant: str | None, show: Show
+    expansion: Expansion, store: Store, scale: str, changes: str | None, show: Show
 ) -> Page:
     """The page of one table from what the store holds now."""
     spec = expansion.spec
@@ -35,7 +35,7 @@ def compose(
     grid = build(spec.layout, printed, measured, spec.all_columns(), show)
     return Page(
         title=f"{spec.id}: {spec.caption}",
-        statement=_statement(expansion, store, measured, scale, variant),
+        statement=_statement(expansion, store, measured, scale, changes),
         grid=grid,
         notes=tuple(_notes(expansion, bool(measured))),
         printed=printed,
@@ -48,7 +48,7 @@ def _statement(
     store: Store,
     measured: dict[Key, Measured],
     scale: str,
-    variant: str | None,
+    changes: str | None,
 ) -> str:
     """What stands behind our numbers, or what would make them."""
     spec = expansion.spec
@@ -66,8 +66,8 @@ def _statement(
     parts = [f"Ours: {scale} scale", _data(expansion), f"{len(ids)} of {len(expansion.runs)} runs"]
     if spec.reduced:
         parts.append(f"reduced, so not comparable with the paper: {spec.reduced}")
-    if variant:
-        parts.append(f"changed runs ({variant})")
+    if changes:
+        parts.append(f"changed runs ({changes})")
     return ", ".join(parts + _origin(records)) + "."
 
 
