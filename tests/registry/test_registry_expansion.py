@@ -38,7 +38,6 @@ def layered(tiny, monkeypatch, section, key, values):
     )
     monkeypatch.setattr(loading, "paper_spec", lambda name: paper)
     tiny["profile"] = "images"
-    tiny[section] = {}
     row = tiny["rows"]["A"]
     row["groups"] = {"G": {}}
     places = {
@@ -47,7 +46,6 @@ def layered(tiny, monkeypatch, section, key, values):
         "row": row,
         "row's group": row["groups"]["G"],
     }
-    del tiny[section]
     for layer, value in values.items():
         if layer != "profile":
             places[layer].setdefault(section, {})[key] = value

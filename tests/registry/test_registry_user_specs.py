@@ -106,6 +106,7 @@ def change(mapping, path, value=None):
         (["rows", "A", "method"], None, "rows.A: the key 'method' is missing"),
         (["rows", "A", "groups"], {"H": {}}, "rows.A.groups: unknown group 'H'; there are: G"),
         (["paper"], "ipg", "paper: unknown paper 'ipg'; did you mean igp?"),
+        (["profile"], ["images"], "profile: Input should be a valid string"),
         (["profile"], "image", "profile: unknown profile 'image'; did you mean images?"),
         (
             ["published"],

@@ -97,11 +97,11 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:
     """A table's file laid over the profile of its paper that it names, if any."""
     paper, profile = raw.get("paper"), raw.get("profile")
-    if profile is None or paper not in PAPERS:
-        return raw
+    if not isinstance(profile, str) or paper not in PAPERS:
+        return raw  # none, or a mistake that is told when the file is read
     profiles = paper_spec(paper).profiles
     if profile not in profiles:
-        raise UserError(f"{where}: profile: {unknown('profile', str(profile), profiles)}")
+        raise UserError(f"{where}: profile: {unknown('profile', profile, profiles)}")
     return merge(profiles[profile], raw)
 
 
