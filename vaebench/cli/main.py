@@ -60,4 +60,6 @@ def main(debug: bool) -> None:
 
 
 for _command in COMMANDS:
+    # Click cuts a help line that it takes from the docstring; one that is given stays whole.
+    _command.short_help = (_command.help or "").partition("\n")[0]
     main.add_command(_command)
