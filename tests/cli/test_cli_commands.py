@@ -247,14 +247,14 @@ def test_show_gives_the_spec_itself():
 
 def test_show_knows_figures_and_tables_without_methods():
     assert "AE: igp-table12 AE · MNIST, prior_means" in ok("show", "igp-figure6").stdout
-    assert "36 published cells; the methods of this" in ok("show", "igp-table6").stdout
+    assert "28 published cells; the methods of this" in ok("show", "igp-table3").stdout
 
 
 def test_status_tells_the_state_of_every_run(results):
     line = ["status", *SMOKE, "--results-dir", results]
     text = ok(*line).stdout
     told = f"igp-table12, smoke scale: {DONE} of {ALL} runs done\n  waiting   {ALL - DONE} runs\n"
-    assert text.startswith(told)
+    assert told in text
     assert "  left, cost: about " in text
     store = Store(results)
     running, stopped, unmeasured = list(expand(load_table("igp-table12", "smoke")).runs.values())[

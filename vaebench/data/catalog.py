@@ -116,6 +116,29 @@ _MNIST = Entry(
     folders=("mnist", "MNIST/raw", "MNIST", "raw"),
 )
 
+_FASHION_MNIST = Entry(
+    name="fashion-mnist",
+    title="Fashion-MNIST clothing, 28x28 grey",
+    kind="original",
+    splits={"train": 60_000, "test": 10_000},
+    shape=(1, 28, 28),
+    classes=10,
+    terms="MIT License, copyright 2017 Zalando SE.",
+    files=_idx_files(
+        mirrors=(
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        sha256={
+            "train-images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train-labels": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "test-images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "test-labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+    ),
+    folders=("fashion-mnist", "FashionMNIST/raw", "FashionMNIST", "raw"),
+)
+
 _DIGITS = Entry(
     name="digits-28x28",
     title="scikit-learn's 8x8 digits, enlarged to 28x28",
@@ -129,4 +152,4 @@ _DIGITS = Entry(
     ),
 )
 
-CATALOG: dict[str, Entry] = {entry.name: entry for entry in (_MNIST, _DIGITS)}
+CATALOG: dict[str, Entry] = {entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _DIGITS)}
