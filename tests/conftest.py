@@ -20,6 +20,12 @@ from vaebench.data.folder import data_folder
 
 
 @pytest.fixture(autouse=True)
+def one_run_at_a_time(monkeypatch):
+    """Commands run in this process; tests of workers ask for them."""
+    monkeypatch.setenv("VAEBENCH_JOBS", "1")
+
+
+@pytest.fixture(autouse=True)
 def numerics_restored():
     """Threads and matmul route of this process as they were."""
     threads = torch.get_num_threads()

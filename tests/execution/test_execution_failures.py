@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from specs import column
 from vaebench import evaluation
 from vaebench.data.loading import DataInfo
 from vaebench.errors import UserError
-from vaebench.execution import local
+from vaebench.execution import local, session
 from vaebench.methods import method
 from vaebench.methods.igp import vae
 from vaebench.objectives.elbo import negative_elbo
@@ -173,13 +174,23 @@ def test_a_diverging_run_is_a_result(first_step, epochs, bench):
     assert not outcome.counts and log.events == [] and len(calls) == 2
 
 
-def test_a_run_that_another_process_has_is_left_to_it(bench):
+def test_a_run_that_another_process_has_is_waited_for_and_taken_over(bench, monkeypatch):
     (first, *_) = bench.runs()
-    with bench.store.lock(first.id):
-        outcome, log = bench.run()
-    assert outcome.counts == {"busy": 1, "done": 3} and not outcome.failed
+    lock = bench.store.lock(first.id)
+    lock.__enter__()
+    sleeps = []
+
+    def other_process_dies(seconds):
+        sleeps.append(seconds)
+        if len(sleeps) == 3:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(local, "time", SimpleNamespace(sleep=other_process_dies))
+    outcome, log = bench.run()
+    assert outcome.counts == {"done": 4} and not outcome.failed
     assert log.of("done")[0] == (first.id, "busy", "another process works on it")
-    assert bench.run()[0].counts == {"done": 1}
+    assert log.of("done")[-1] == (first.id, "done", None)
+    assert len(sleeps) == 3
 
 
 def test_missing_data_stops_before_anything_starts(bench, tmp_path):
@@ -211,7 +222,7 @@ def test_a_new_evaluation_of_a_record_without_weights_trains_again_and_says_so(b
     assert outcome.counts == {"done": 4}
     notes = {run_id: note for run_id, _, _, note in log.of("started")}
     assert notes[runs[0].id] is None
-    assert {notes[run.id] for run in runs[1:]} == {local.RETRAIN_NOTE}
+    assert {notes[run.id] for run in runs[1:]} == {session.RETRAIN_NOTE}
     assert {run_id for run_id, _ in log.of("epoch")} == {run.id for run in runs[1:]}
     for run in runs:
         found = bench.store.record(run.id)["evaluations"]

@@ -7,7 +7,7 @@ from specs import column, write_spec
 
 from vaebench.cli.targets import find_targets
 from vaebench.errors import UserError
-from vaebench.execution.plan import check_plan, estimate, make_plan, step_count
+from vaebench.execution.plan import Costs, check_plan, make_plan, step_count
 from vaebench.registry.expansion import Expansion, expand
 from vaebench.registry.loading import load_table
 from vaebench.registry.names import table_paths
@@ -73,8 +73,8 @@ def test_inputs_come_before_the_runs_that_need_them(bench):
     expansion = bench.expansion()
     first, *rest = expansion.measurements
     base, stage = replace(first.runs[0], seed=70), replace(first.runs[0], seed=71)
-    stage = replace(stage, inputs=(base,))
-    needing = tuple(replace(run, inputs=(stage, base)) for run in first.runs)
+    stage = replace(stage, inputs={"base": base})
+    needing = tuple(replace(run, inputs={"stage": stage, "base": base}) for run in first.runs)
     changed = Expansion(expansion.spec, (replace(first, runs=needing), *rest))
     order = list(make_plan([changed]).work)
     assert order.index(base.id) < order.index(stage.id) < order.index(needing[0].id)
@@ -108,16 +108,16 @@ def test_cost_is_estimated_from_the_spec_until_an_equal_run_is_measured(bench):
     bench.spec["rows"]["A"]["step_ms"] = 500
     works = list(make_plan([bench.expansion()]).work.values())
     first, second, other = works[0], works[1], works[2]
-    guess = estimate(first, [])
+    guess = Costs([]).of(first)
     assert (guess.seconds, guess.measured) == (8.0, False)
-    assert estimate(other, []).seconds is None  # its row says nothing
+    assert Costs([]).of(other).seconds is None  # its row says nothing
     provenance = {"training_seconds": 3.0, "evaluation_seconds": 1.0, "peak_mb": 5, "disk_mb": 2}
     measured = [record(first.run, provenance=provenance)]
-    known = estimate(second, measured)  # it differs in its seed alone
+    known = Costs(measured).of(second)  # it differs in its seed alone
     assert (known.seconds, known.measured, known.peak_mb, known.disk_mb) == (4.0, True, 5, 2)
-    assert not estimate(other, measured).measured
+    assert not Costs(measured).of(other).measured
     measured[0]["status"] = "diverged"
-    assert not estimate(second, measured).measured
+    assert not Costs(measured).of(second).measured
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,11 @@ CHANGES = {
     "seed": {"seed": 4},
     "paper": {"paper": "mae"},
     "version": {"version": 2},
-    "an input": {"inputs": (OTHER,)},
-    "another input": {"inputs": (replace(OTHER, seed=5),)},
-    "what an input was trained from": {"inputs": (replace(OTHER, inputs=(RUN,)),)},
-    "the order of inputs": {"inputs": (OTHER, replace(OTHER, seed=5))},
-    "the other order of inputs": {"inputs": (replace(OTHER, seed=5), OTHER)},
+    "an input": {"inputs": {"base": OTHER}},
+    "another input": {"inputs": {"base": replace(OTHER, seed=5)}},
+    "what an input was trained from": {"inputs": {"base": replace(OTHER, inputs={"base": RUN})}},
+    "two inputs": {"inputs": {"base": OTHER, "judge": replace(OTHER, seed=5)}},
+    "the two inputs exchanged": {"inputs": {"base": replace(OTHER, seed=5), "judge": OTHER}},
 }
 
 names = st.text(max_size=8)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
+from vaebench.cli.crew import Crew
 from vaebench.cli.options import (
     complete_data,
     complete_specs,
+    crew_options,
     data_option,
     device_option,
     plugin_option,
@@ -79,7 +81,7 @@ def fetch_data_command(
 @click.option("--all", "everything", is_flag=True, help="Every table whose methods exist.")
 @scale_option
 @selection_options
-@device_option
+@crew_options
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; train nothing.")
 @plugin_option
 @results_option
@@ -89,7 +91,7 @@ def run_command(
     everything: bool,
     scale: str,
     selection: Selection,
-    device: str | None,
+    crew: Crew,
     dry_run: bool,
     results: Path,
     data: Path,
@@ -104,7 +106,7 @@ def run_command(
     if dry_run:
         plan_only(tables, everything, scale, selection, results)
     else:
-        sys.exit(run(tables, everything, scale, selection, device, results, data))
+        sys.exit(run(tables, everything, scale, selection, crew, results, data))
 
 
 @click.command("train")

@@ -1,18 +1,17 @@
 """Options that several commands share, and what they mean."""
 
 import functools
-import importlib
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vaebench import plugins
+from vaebench.cli.crew import Crew, read_gpus
 from vaebench.data.catalog import CATALOG
 from vaebench.data.folder import data_folder
-from vaebench.errors import UserError
 from vaebench.registry.names import SCALES, figure_paths, table_paths
 from vaebench.registry.selection import Selection
 
@@ -59,6 +58,28 @@ def device_option(command: Command) -> Command:
     )(command)
 
 
+def crew_options(command: Command) -> Command:
+    """`--jobs --gpus --device`, given to the command as one Crew."""
+
+    @click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        envvar="VAEBENCH_JOBS",
+        metavar="N",
+        help="Runs at once, each with one CPU thread [default: a run a core, or a run a GPU].",
+    )
+    @click.option("--gpus", metavar="0,1", help="GPUs to use, by number; a worker has one.")
+    @device_option
+    @functools.wraps(command)
+    def wrapped(
+        *arguments: Any, jobs: int | None, gpus: str | None, device: str | None, **rest: Any
+    ) -> Any:
+        return command(*arguments, crew=Crew(jobs, read_gpus(gpus), device), **rest)
+
+    decorated: Command = wrapped
+    return decorated
+
+
 def plugin_option(command: Command) -> Command:
     """`--plugin`: import a user's modules, so that their methods and evaluators are registered."""
     return click.option(
@@ -67,24 +88,9 @@ def plugin_option(command: Command) -> Command:
         multiple=True,
         metavar="MODULE",
         expose_value=False,
-        callback=lambda ctx, parameter, names: _import_plugins(names),
+        callback=lambda ctx, parameter, names: plugins.load(names),
         help="A Python module of your own with methods or evaluators.",
     )(command)
-
-
-def _import_plugins(names: tuple[str, ...]) -> None:
-    """Modules named on the command line or by installed packages; the current folder counts."""
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="vaebench.plugins"):
-        entry.load()
-    if names:
-        sys.path.insert(0, str(Path.cwd()))
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise UserError(f"--plugin {name}: {error}; is it in this folder?") from error
 
 
 _SELECTION = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import click
 
 from vaebench.cli.targets import Targets
-from vaebench.execution.plan import Cost, Work, estimate
+from vaebench.execution.plan import Cost, Costs, Work
 from vaebench.store.store import Store
 
 
@@ -59,5 +59,5 @@ def duration(seconds: float) -> str:
 
 
 def _costs(work: Iterable[Work], store: Store) -> list[tuple[Work, Cost]]:
-    records = list(store.records())
-    return [(entry, estimate(entry, records)) for entry in work]
+    costs = Costs(store.records())
+    return [(entry, costs.of(entry)) for entry in work]

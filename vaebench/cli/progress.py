@@ -2,8 +2,9 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import click
 
@@ -11,10 +12,23 @@ from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
 
 
+@dataclass
+class Shown:
+    """A run at work: its name in the lines, when it started and when it was last told of."""
+
+    name: str
+    started: float
+    told: float
+    bar: Any = None
+
+
 class PlainReporter(Reporter):
     """Lines on stderr: the start and end of each run, and now and then an epoch."""
 
     every_seconds = 15.0
+
+    def __init__(self) -> None:
+        self.shown: dict[str, Shown] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -31,23 +45,28 @@ class PlainReporter(Reporter):
         click.echo(text, err=True)
 
     def run_started(self, work: Work, number: int, total: int, note: str | None) -> None:
-        self.head = f"[{number}/{total}] {work.run.sentence}"
-        self.started = self.last = time.monotonic()
-        self.say(self.head + (f" ({note})" if note else ""))
+        now = time.monotonic()
+        self.shown[work.run.id] = Shown(f"[{number}/{total}]", now, now)
+        self.say(f"[{number}/{total}] {work.run.sentence}" + (f" ({note})" if note else ""))
 
     def epoch_done(self, work: Work, epoch: int, terms: dict[str, float]) -> None:
-        now = time.monotonic()
-        if now - self.last >= self.every_seconds:
-            self.last = now
-            self.say(f"  {_epoch(work, epoch, terms)}")
+        shown, now = self.shown[work.run.id], time.monotonic()
+        if now - shown.told >= self.every_seconds:
+            shown.told = now
+            self.say(f"{shown.name} {_epoch(work, epoch, terms)}")
+
+    def run_again(self, work: Work, reason: str) -> None:
+        self.say(f"{self.shown[work.run.id].name} goes on in a new worker: {reason}")
 
     def run_done(self, work: Work, outcome: str, detail: str | None) -> None:
-        seconds = time.monotonic() - self.started
-        self.say(f"  {outcome} in {seconds:.0f} s" + (f": {detail}" if detail else ""))
+        shown = self.shown.pop(work.run.id)
+        seconds = time.monotonic() - shown.started
+        tail = f": {detail}" if detail else ""
+        self.say(f"{shown.name} {outcome} in {seconds:.0f} s{tail}")
 
 
 class LiveReporter(PlainReporter):
-    """A rich bar: runs done, the run at work, its epoch and loss, time left."""
+    """Rich bars: runs done and time left; for each run at work its epoch and loss."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -69,7 +88,6 @@ class LiveReporter(PlainReporter):
         )
         self.bar.start()
         self.runs = self.bar.add_task("runs", total=None, detail="")
-        self.epochs = self.bar.add_task("epoch", total=None, detail="")
         return self
 
     def __exit__(
@@ -84,21 +102,31 @@ class LiveReporter(PlainReporter):
         self.bar.console.print(text, markup=False, highlight=False)
 
     def run_started(self, work: Work, number: int, total: int, note: str | None) -> None:
-        self.started = time.monotonic()
-        self.bar.update(self.runs, total=total, completed=number - 1, detail=work.run.sentence)
-        self.bar.reset(self.epochs, total=work.run.training.epochs, detail=note or "")
+        now = time.monotonic()
+        self.bar.update(self.runs, total=total)
+        name = f"[{number}/{total}]"
+        line = self.bar.add_task(
+            rf"\{name} {work.run.method} seed {work.run.seed}",
+            total=work.run.training.epochs,
+            detail=note or "",
+        )
+        self.shown[work.run.id] = Shown(name, now, now, line)
 
     def epoch_done(self, work: Work, epoch: int, terms: dict[str, float]) -> None:
-        self.bar.update(self.epochs, completed=epoch, detail=f"loss {terms['loss']:.2f}")
+        line = self.shown[work.run.id].bar
+        self.bar.update(line, completed=epoch, detail=f"loss {terms['loss']:.2f}")
 
     def evaluating(self, work: Work, name: str) -> None:
-        self.bar.update(self.epochs, detail=f"evaluating {name}")
+        self.bar.update(self.shown[work.run.id].bar, detail=f"evaluating {name}")
 
     def run_done(self, work: Work, outcome: str, detail: str | None) -> None:
-        seconds = time.monotonic() - self.started
+        shown = self.shown.pop(work.run.id)
+        seconds = time.monotonic() - shown.started
         tail = f": {detail}" if detail else ""
+        self.bar.remove_task(shown.bar)
         self.say(f"{outcome} in {seconds:.0f} s  {work.run.sentence}{tail}")
-        self.bar.advance(self.runs)
+        if outcome != "busy":
+            self.bar.advance(self.runs)
 
 
 def make_reporter() -> PlainReporter:

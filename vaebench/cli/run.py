@@ -2,11 +2,13 @@
 
 import shlex
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 
 import click
 
+from vaebench.cli.crew import Crew
 from vaebench.cli.planning import show_plan
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
 from vaebench.errors import UserError
@@ -21,7 +23,7 @@ def run(
     everything: bool,
     scale: str,
     selection: Selection,
-    device: str | None,
+    crew: Crew,
     results: Path,
     data: Path,
 ) -> int:
@@ -29,7 +31,7 @@ def run(
     targets = _checked_targets(tables, everything, scale, selection)
     store = Store(results)
     store.prepare()
-    return execute_plan(targets.plan, store, data, device, targets)
+    return execute_plan(targets.plan, store, data, crew, targets)
 
 
 def plan_only(
@@ -53,42 +55,58 @@ def _checked_targets(
 
 
 def execute_plan(
-    plan: Plan, store: Store, data_dir: Path, device: str | None, targets: Targets | None = None
+    plan: Plan, store: Store, data_dir: Path, crew: Crew, targets: Targets | None = None
 ) -> int:
     """Do the plan's open work, with the CSVs of `targets` kept up to date; the exit code."""
     from vaebench.cli.progress import make_reporter
-    from vaebench.execution.local import run_plan
-    from vaebench.training.numerics import resolve
 
     signal.signal(signal.SIGTERM, _stop)
-    waiting = len(plan.open(store))
-    click.echo(f"{len(plan.work)} runs, {len(plan.work) - waiting} finished before", err=True)
-    paths: list[str] = []
-    unwritten: list[str] = []
-
-    def after_run() -> None:
-        """A CSV that cannot be written now is tried again after the next run."""
-        unwritten.clear()
-        try:
-            paths[:] = targets.write_summaries(store) if targets is not None else []
-        except (UserError, OSError) as error:
-            unwritten.append(str(error))
-
+    open_runs = len(plan.open(store))
+    numerics = crew.numerics()
+    run_plan = crew.backend(open_runs, numerics.device)
+    click.echo(f"{len(plan.work)} runs, {len(plan.work) - open_runs} finished before", err=True)
+    summaries = _Summaries(targets, store)
     try:
         with make_reporter() as reporter:
-            outcome = run_plan(plan, store, data_dir, resolve(device), reporter, after_run)
-        after_run()
+            outcome = run_plan(plan, store, data_dir, numerics, reporter, summaries.after_run)
+        summaries.write()
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from the last epoch", err=True)
         return 130
-    for path in paths if not unwritten else ():
-        click.echo(f"wrote {path}", err=True)
-    for reason in unwritten:
-        click.echo(f"vaebench: {reason}", err=True)
+    for line in summaries.told:
+        click.echo(line, err=True)
     if outcome.failed:
         failed = outcome.counts["failed"]
         click.echo(f"{failed} runs failed; `{_status_command(targets)}` says why", err=True)
-    return int(outcome.failed or bool(unwritten))
+    return int(outcome.failed or summaries.failed)
+
+
+class _Summaries:
+    """The CSVs of a command's tables, written now and then while runs end, and at the end."""
+
+    every_seconds = 5.0
+
+    def __init__(self, targets: Targets | None, store: Store) -> None:
+        self._targets, self._store = targets, store
+        self._written = time.monotonic()
+        self.failed = False
+        self.told: list[str] = []
+
+    def after_run(self) -> None:
+        """Write unless that was a moment ago: a CSV takes every record of its table."""
+        if time.monotonic() - self._written >= self.every_seconds:
+            self.write()
+
+    def write(self) -> None:
+        """Write; one that cannot be written now is tried again the next time."""
+        self.failed = False
+        try:
+            paths = self._targets.write_summaries(self._store) if self._targets else []
+            self.told = [f"wrote {path}" for path in paths]
+        except (UserError, OSError) as error:
+            self.failed = True
+            self.told = [f"vaebench: {error}"]
+        self._written = time.monotonic()
 
 
 def _status_command(targets: Targets | None) -> str:

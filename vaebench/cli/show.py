@@ -7,7 +7,7 @@ import click
 from vaebench.cli.planning import total_cost
 from vaebench.cli.targets import runnable_tables
 from vaebench.data import catalog
-from vaebench.execution.plan import estimate, make_plan
+from vaebench.execution.plan import Costs, make_plan
 from vaebench.registry.expansion import Expansion, expand
 from vaebench.registry.loading import (
     load_figure,
@@ -80,10 +80,10 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
         f"batch {training.batch_size}, {training.optimizer.name} lr {training.optimizer.lr}"
     )
     plan = make_plan([expansion])
-    records = list(store.records())
+    costs = Costs(store.records())
     done = len(plan.work) - len(plan.open(store))
     click.echo(f"  {done} of them finished")
-    click.echo(f"  {total_cost([estimate(work, records) for work in plan.open(store)])}")
+    click.echo(f"  {total_cost([costs.of(work) for work in plan.open(store)])}")
     for other in runnable_tables():
         if other != expansion.spec.id:
             shared = len(expansion.runs.keys() & expand(load_table(other, scale)).runs.keys())

@@ -6,7 +6,7 @@ import click
 
 from vaebench.cli.planning import total_cost
 from vaebench.cli.targets import find_targets, runnable_tables
-from vaebench.execution.plan import Work, estimate
+from vaebench.execution.plan import Costs, Work
 from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
 
@@ -33,8 +33,8 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
             click.echo(f"  waiting   {waiting} runs")
         open_work = targets.plan.open(store)
         if open_work:
-            records = list(store.records())
-            click.echo(f"  left, {total_cost([estimate(entry, records) for entry in open_work])}")
+            costs = Costs(store.records())
+            click.echo(f"  left, {total_cost([costs.of(entry) for entry in open_work])}")
     if not shown:
         click.echo(f"no run has started at {scale} scale in {store.root}", err=True)
 

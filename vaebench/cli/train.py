@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vaebench.cli.crew import Crew
 from vaebench.cli.run import execute_plan
 from vaebench.cli.targets import expand_table
 from vaebench.errors import UserError, unknown
@@ -32,7 +33,7 @@ def train(
     plan = Plan({work.run.id: work})
     check_plan(plan)
     store.prepare()
-    code = execute_plan(plan, store, data, device)
+    code = execute_plan(plan, store, data, Crew(jobs=1, device=device))
     click.echo(work.run.id)
     return code
 

@@ -1,7 +1,7 @@
 """From the data folder to tensors: the view of a data set that a run sees."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from vaebench.data.catalog import Entry, Kind, lookup
 from vaebench.data.checksums import expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError
+from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
 
 Parts = Mapping[str, NDArray[np.uint8]]
@@ -97,6 +98,30 @@ def load(view: DataView, folder: Path) -> Dataset:
     test = _split(parts, "test", view, test_limit)
     info = DataInfo(entry.name, entry.kind, entry.shape, entry.classes, len(train), len(test))
     return Dataset(train, test, info, _sha256({"train": train, "test": test}))
+
+
+class Views:
+    """Loads views from a data folder and keeps the last few, so that runs on one view share it."""
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder, self._keep = folder, keep
+        self._loaded: dict[str, Dataset] = {}
+
+    def require(self, views: Iterable[DataView]) -> None:
+        """UserError with the ways out unless the files of every view are there; loads nothing."""
+        for name in dict.fromkeys(view.dataset for view in views):
+            entry = lookup(name)
+            if not entry.made_in_code:
+                _require(entry, self.folder)
+
+    def load(self, view: DataView) -> Dataset:
+        """The data of a view, from memory if it was among the last ones."""
+        key = canonical(view.model_dump(exclude_none=True))
+        data = self._loaded.pop(key, None) or load(view, self.folder)
+        self._loaded[key] = data
+        while len(self._loaded) > self._keep:
+            del self._loaded[next(iter(self._loaded))]
+        return data
 
 
 def _split(parts: Parts, name: str, view: DataView, limit: int | None) -> Split:

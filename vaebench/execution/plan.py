@@ -5,12 +5,15 @@ Imports no torch, so that `show`, `status` and `--dry-run` answer at once.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vaebench.data import catalog
+from vaebench.registry.canonical import canonical
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Evaluation, Run
 from vaebench.store.store import Record, Store, plain
+
+_UNKNOWN_STEP_SECONDS = 0.02
 
 
 @dataclass
@@ -18,7 +21,8 @@ class Work:
     """One run, what is to be evaluated on it, and what a training step is said to cost.
 
     `row` is the first row that asks for the run, `columns` the column that asks for an evaluation,
-    both as `file: rows.NAME`, for messages.
+    both as `file: rows.NAME`, for messages. `is_input` says that an open run starts from this one,
+    so that its weights must be there.
     """
 
     run: Run
@@ -27,6 +31,7 @@ class Work:
     step_ms: float | None = None
     row: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    is_input: bool = False
 
     def missing(self, store: Store) -> list[Evaluation]:
         """The evaluations that the store does not hold."""
@@ -40,8 +45,21 @@ class Plan:
     work: dict[str, Work]
 
     def open(self, store: Store) -> list[Work]:
-        """What is still to be trained or evaluated, in order."""
-        return [w for w in self.work.values() if store.record(w.run.id) is None or w.missing(store)]
+        """What is still to be trained or evaluated, in order: every run after its inputs.
+
+        A finished run without weights here, as on a fresh clone, is open if an open run starts
+        from it.
+        """
+        found: list[Work] = []
+        inputs: set[str] = set()
+        for entry in reversed(self.work.values()):
+            run = entry.run
+            is_input = run.id in inputs
+            lacking = is_input and not store.weights(run.id).exists()
+            if lacking or store.record(run.id) is None or entry.missing(store):
+                found.append(replace(entry, is_input=is_input))
+                inputs.update(needed.id for needed in run.inputs.values())
+        return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,7 @@ def make_plan(
 
 def _entry(work: dict[str, Work], run: Run) -> Work:
     """The work on `run`, put behind the work on its inputs."""
-    for needed in run.inputs:
+    for needed in run.inputs.values():
         _entry(work, needed)
     return work.setdefault(run.id, Work(run))
 
@@ -92,22 +110,47 @@ def check_plan(plan: Plan) -> None:
     from vaebench import evaluation, methods
 
     for entry in plan.work.values():
-        methods.check(entry.run.method, entry.run.arguments, entry.row or entry.run.id)
+        run = entry.run
+        methods.check(run.method, [*run.arguments, *run.inputs], entry.row or run.id)
         for key, needed in entry.evaluations.items():
             where = entry.columns.get(key, entry.run.id)
             evaluation.check(needed.name, needed.parameters, where)
 
 
-def estimate(entry: Work, records: Iterable[Record]) -> Cost:
-    """What a run costs: as a finished run that differs in its seed alone, else by `step_ms`."""
-    wanted = plain(entry.run.configuration) | {"seed": None}
-    for record in records:
-        if record["status"] == "done" and record["configuration"] | {"seed": None} == wanted:
-            provenance = record["provenance"]
-            seconds = provenance["training_seconds"] + provenance["evaluation_seconds"]
-            return Cost(seconds, True, provenance["peak_mb"], provenance["disk_mb"])
-    steps = step_count(entry.run)
-    return Cost(None if entry.step_ms is None else steps * entry.step_ms / 1000, False)
+class Costs:
+    """What runs cost, from the records of a store."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._measured: dict[str, Cost] = {}
+        for record in records:
+            if record["status"] == "done":
+                provenance = record["provenance"]
+                seconds = provenance["training_seconds"] + provenance["evaluation_seconds"]
+                self._measured.setdefault(
+                    _but_seed(record["configuration"]),
+                    Cost(seconds, True, provenance["peak_mb"], provenance["disk_mb"]),
+                )
+
+    def of(self, entry: Work) -> Cost:
+        """As a finished run that differs in its seed alone, else by the row's `step_ms`."""
+        measured = self._measured.get(_but_seed(plain(entry.run.configuration)))
+        if measured is not None:
+            return measured
+        steps = step_count(entry.run)
+        return Cost(None if entry.step_ms is None else steps * entry.step_ms / 1000, False)
+
+    def seconds(self, work: Iterable[Work]) -> dict[str, float]:
+        """By run id, with a guess where nothing is known: what must only be put in order."""
+        return {
+            entry.run.id: cost.seconds
+            if (cost := self.of(entry)).seconds is not None
+            else step_count(entry.run) * _UNKNOWN_STEP_SECONDS
+            for entry in work
+        }
+
+
+def _but_seed(configuration: Mapping[str, object]) -> str:
+    return canonical({**configuration, "seed": None, "inputs": None})
 
 
 def step_count(run: Run) -> int:

@@ -15,5 +15,8 @@ class Reporter:
     def evaluating(self, work: Work, name: str) -> None:
         """An evaluation starts."""
 
+    def run_again(self, work: Work, reason: str) -> None:
+        """The worker of a run is gone; another one goes on with it."""
+
     def run_done(self, work: Work, outcome: str, detail: str | None) -> None:
         """A run ended as `done`, `diverged`, `failed` or `busy` (another process has it)."""

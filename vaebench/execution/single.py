@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vaebench import evaluation, methods
-from vaebench.data.loading import Dataset
+from vaebench.data.loading import Dataset, Views
 from vaebench.errors import UserError
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
@@ -31,7 +31,7 @@ from vaebench.training.numerics import Numerics
 
 def execute(
     work: Work,
-    data: Dataset,
+    views: Views,
     store: Store,
     numerics: Numerics,
     reporter: Reporter,
@@ -39,7 +39,8 @@ def execute(
     again: bool = False,
 ) -> Record:
     """Train the run unless it is finished, make the evaluations that are missing, and return the
-    record. `again` repeats evaluations that are there. Whoever calls holds the run's lock."""
+    record. `again` repeats evaluations that are there. Whoever calls holds the run's lock, and its
+    input runs are finished."""
     run = work.run
     store.clear_failure(run.id)
     record = store.record(run.id)
@@ -53,19 +54,32 @@ def execute(
             wanted.setdefault(entry.key, entry)
         record = None
     if record is None:
-        record, weights = _train(work, data, store, numerics, reporter)
+        record, weights = _train(work, views, store, numerics, reporter)
         # The record first: weights beside an older record would pass for that record's model.
         store.write_record(record)
         if record["status"] == "done":
             checkpoints.save({"model": weights}, store.weights(run.id))
     store.checkpoint(run.id).unlink(missing_ok=True)
     if record["status"] == "done":
-        _evaluate(work, wanted, data, store, record, reporter, again)
+        _evaluate(work, wanted, views, store, record, reporter, again)
     return record
 
 
+def trained_model(run: Run, views: Views, store: Store) -> LatentModel:
+    """The model of a finished run, in evaluation mode and without gradients, on the CPU."""
+    model = methods.build(
+        run.method, views.load(run.data).info, run.arguments, _inputs(run, views, store)
+    ).model
+    checkpoints.load_weights(model, store.weights(run.id))
+    return model.eval().requires_grad_(False)
+
+
+def _inputs(run: Run, views: Views, store: Store) -> dict[str, LatentModel]:
+    return {name: trained_model(needed, views, store) for name, needed in run.inputs.items()}
+
+
 def needs_training_again(work: Work, store: Store) -> bool:
-    """Whether a finished run must be trained again because an evaluation needs its weights."""
+    """Whether a finished run must be trained again because its weights are needed and not here."""
     record = store.record(work.run.id)
     return record is not None and _needs_weights(work, record, store, again=False)
 
@@ -73,11 +87,11 @@ def needs_training_again(work: Work, store: Store) -> bool:
 def _needs_weights(work: Work, record: Record, store: Store, again: bool) -> bool:
     if record["status"] == "diverged" or store.weights(work.run.id).exists():
         return False
-    return again or bool(work.missing(store))
+    return again or work.is_input or bool(work.missing(store))
 
 
 def _train(
-    work: Work, data: Dataset, store: Store, numerics: Numerics, reporter: Reporter
+    work: Work, views: Views, store: Store, numerics: Numerics, reporter: Reporter
 ) -> tuple[Record, dict[str, Tensor]]:
     """Train to the end: a record without evaluations, and the weights."""
     run = work.run
@@ -88,8 +102,10 @@ def _train(
         store.add_epoch(run.id, epoch, terms)
         reporter.epoch_done(work, epoch, terms)
 
+    data = views.load(run.data)
+    inputs = _inputs(run, views, store)
     torch.manual_seed(run.seed)
-    recipe = methods.build(run.method, data.info, run.arguments)
+    recipe = methods.build(run.method, data.info, run.arguments, inputs)
     trained = train(
         recipe,
         data.train.to(device),
@@ -129,7 +145,7 @@ def _train(
 def _evaluate(
     work: Work,
     wanted: dict[str, Evaluation],
-    data: Dataset,
+    views: Views,
     store: Store,
     record: Record,
     reporter: Reporter,
@@ -141,9 +157,8 @@ def _evaluate(
     if not open_evaluations:
         return
     device = Numerics(**record["provenance"]["numerics"]).apply()
-    recipe = methods.build(work.run.method, data.info, work.run.arguments)
-    checkpoints.load_weights(recipe.model, store.weights(work.run.id))
-    model = recipe.model.to(device).eval()
+    data = views.load(work.run.data)
+    model = trained_model(work.run, views, store).to(device)
     here = Dataset(data.train.to(device), data.test.to(device), data.info, data.sha256)
     for key, entry in open_evaluations.items():
         reporter.evaluating(work, entry.name)

@@ -1,16 +1,18 @@
 """The methods of the papers, one module a paper: `igp.vae` is `vae` in vaebench/methods/igp.py.
 
 A method is a function `(data: DataInfo, *, …) -> Recipe` under `@method`. Its arguments have no
-defaults: a spec says everything, so the spec alone decides what a run is.
+defaults: a spec says everything, so the spec alone decides what a run is. An argument that the spec
+names under `inputs` takes the trained LatentModel of another run.
 """
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from vaebench.data.loading import DataInfo
 from vaebench.errors import UserError, unknown
+from vaebench.models.latent import LatentModel
 from vaebench.training.recipe import Recipe
 
 Method = Callable[..., Recipe]
@@ -37,7 +39,7 @@ def methods() -> Mapping[str, Method]:
     return _METHODS
 
 
-def check(name: str, arguments: Mapping[str, Any], where: str) -> None:
+def check(name: str, arguments: Collection[str], where: str) -> None:
     """UserError, naming `where`, unless the method exists and takes exactly these arguments."""
     known = methods()
     if name not in known:
@@ -51,9 +53,15 @@ def check(name: str, arguments: Mapping[str, Any], where: str) -> None:
         raise UserError(f"{where}: {name}: the argument {missing[0]!r} is missing")
 
 
-def build(name: str, data: DataInfo, arguments: Mapping[str, Any]) -> Recipe:
-    """The recipe of a checked method for a data set."""
+def build(
+    name: str,
+    data: DataInfo,
+    arguments: Mapping[str, Any],
+    inputs: Mapping[str, LatentModel] = {},
+) -> Recipe:
+    """The recipe of a checked method for a data set. `inputs` are the trained models of the input
+    runs, in evaluation mode and without gradients; a method may change them."""
     try:
-        return methods()[name](data, **arguments)
+        return methods()[name](data, **arguments, **inputs)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"{name}({dict(arguments)}): {error}") from error

@@ -10,7 +10,7 @@ from vaebench.registry.loading import merge, paper_spec, published_cells
 from vaebench.registry.published import Key
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
 from vaebench.registry.selection import EVERYTHING, Selection
-from vaebench.registry.spec import Column, PaperSpec, RunPart, Select, TableSpec
+from vaebench.registry.spec import Column, InputRow, PaperSpec, RunPart, Select, TableSpec
 from vaebench.registry.yaml import read_text
 
 
@@ -48,7 +48,7 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
         raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")
     picked = selection.picks([*spec.rows, *spec.groups])
-    paper = paper_spec(spec.paper)
+    resolved = _Runs(spec, paper_spec(spec.paper), selection)
     printed = published_cells(spec)
     measurements: list[Measurement] = []
     runs: dict[str, Run] = {}
@@ -70,8 +70,7 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
             if not columns:
                 continue
             seeds = range(selection.seeds or spec.seeds)
-            where = f"{spec.source}: rows.{row_name}"
-            cell_runs = tuple(_run(paper, part, seed, selection, where) for seed in seeds)
+            cell_runs = tuple(resolved.run(row_name, group_name, seed) for seed in seeds)
             runs.update((run.id, run) for run in cell_runs)
             for name, column in columns.items():
                 parameters = {**group.evaluation, **column.parameters}
@@ -109,23 +108,58 @@ def _merged(spec: TableSpec, row_name: str, group_name: str) -> RunPart:
     return RunPart.model_validate({k: v for k, v in merged.items() if v is not None})
 
 
-def _run(paper: PaperSpec, part: RunPart, seed: int, selection: Selection, where: str) -> Run:
-    raw = {"arguments": part.arguments, "data": part.data, "training": part.training}
-    for setting in selection.settings:
-        _apply(raw, setting)
-    if selection.limit is not None:
-        raw["data"] = {**raw["data"], "limit": selection.limit}
-    _check_plain(raw["arguments"], f"{where}: arguments")
-    assert part.method is not None
-    return Run(
-        method=part.method,
-        arguments=raw["arguments"],
-        data=DataView.read(raw["data"], f"{where}: data"),
-        training=Training.read(raw["training"], f"{where}: training"),
-        seed=seed,
-        paper=paper.paper,
-        version=paper.version,
-    )
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of a table's rows, with the runs that they start from."""
+
+    spec: TableSpec
+    paper: PaperSpec
+    selection: Selection
+
+    def run(self, row: str, group: str, seed: int, after: tuple[str, ...] = ()) -> Run:
+        """One run; `after` are the rows that it is an input of, however far away."""
+        part = _merged(self.spec, row, group)
+        where = f"{self.spec.source}: rows.{row}"
+        if part.method is None:
+            raise UserError(f"{where}: {after[-1]} takes it as an input, but it has no method")
+        raw = {"arguments": part.arguments, "data": part.data, "training": part.training}
+        for setting in self.selection.settings:
+            _apply(raw, setting)
+        if self.selection.limit is not None:
+            raw["data"] = {**raw["data"], "limit": self.selection.limit}
+        _check_plain(raw["arguments"], f"{where}: arguments")
+        return Run(
+            method=part.method,
+            arguments=raw["arguments"],
+            data=DataView.read(raw["data"], f"{where}: data"),
+            training=Training.read(raw["training"], f"{where}: training"),
+            seed=seed,
+            paper=self.paper.paper,
+            version=self.paper.version,
+            inputs={
+                name: self._input(name, wanted, group, seed, (*after, row), where)
+                for name, wanted in part.inputs.items()
+            },
+        )
+
+    def _input(
+        self,
+        name: str,
+        wanted: InputRow,
+        group: str,
+        seed: int,
+        after: tuple[str, ...],
+        where: str,
+    ) -> Run:
+        where = f"{where}: inputs.{name}"
+        group = wanted.group or group
+        if wanted.row not in self.spec.rows:
+            raise UserError(f"{where}: {unknown('row', wanted.row, self.spec.rows)}")
+        if group not in self.spec.groups:
+            raise UserError(f"{where}: {unknown('group', group, self.spec.groups)}")
+        if wanted.row in after:
+            raise UserError(f"{where}: a circle: {' needs '.join([*after, wanted.row])}")
+        return self.run(wanted.row, group, seed if wanted.seed is None else wanted.seed, after)
 
 
 def _check_plain(values: dict[str, Any], where: str) -> None:

@@ -1,6 +1,7 @@
 """A run: one training, fully resolved, and the identity that follows from it alone."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,7 +41,8 @@ class Run:
     """One training. Two runs with equal `configuration` are the same run, wherever they stand.
 
     `version` is the paper's protocol version, raised with a reason in the changelog when a change
-    of the code moves numbers. `inputs` are runs that must be finished before this one starts.
+    of the code moves numbers. `inputs` are runs that must be finished before this one starts, by
+    the name of the method's argument that takes the trained model.
     """
 
     method: str
@@ -50,7 +52,7 @@ class Run:
     seed: int
     paper: str
     version: int
-    inputs: tuple["Run", ...] = field(default=())
+    inputs: Mapping[str, "Run"] = field(default_factory=dict)
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Run:
             "data": self.data.model_dump(exclude_none=True),
             "training": self.training.model_dump(exclude_none=True),
             "seed": self.seed,
-            "inputs": [run.id for run in self.inputs],
+            "inputs": [f"{name}={run.id}" for name, run in sorted(self.inputs.items())],
         }
 
     @property
@@ -76,7 +78,8 @@ class Run:
     @property
     def sentence(self) -> str:
         """The identity for people: `igp.vae(posterior=diagonal)/mnist/seed=3`."""
-        arguments = ", ".join(f"{key}={value}" for key, value in sorted(self.arguments.items()))
+        told = {**self.arguments, **{name: run.id for name, run in self.inputs.items()}}
+        arguments = ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
         return f"{self.method}({arguments})/{self.data.dataset}/seed={self.seed}"
 
 

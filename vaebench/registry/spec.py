@@ -8,6 +8,15 @@ from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
 
 
+class InputRow(Strict):
+    """The row whose trained model a run starts from: of the same group, scale and seed unless the
+    spec says otherwise."""
+
+    row: str
+    group: str | None = None
+    seed: int | None = Field(default=None, ge=0)
+
+
 class RunPart(Strict):
     """Some of what a run needs; parts from table, group and row are merged in this order."""
 
@@ -15,6 +24,9 @@ class RunPart(Strict):
     arguments: dict[str, Any] = {}
     data: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    inputs: dict[str, InputRow] = Field(
+        default={}, description="input runs by the method's argument that takes the trained model"
+    )
 
 
 class Group(RunPart):

@@ -8,10 +8,25 @@ from pathlib import Path
 
 import vaebench
 
+Code = dict[str, str | bool | None]
+
+
+_adopted: Code = {}
+
+
+def adopt_code(code: Code) -> None:
+    """Take over what the process that started this one knows of the code."""
+    _adopted.update(code)
+
+
+def code() -> Code:
+    """Version and, from a checkout, the commit and whether files differ from it, when this was
+    first asked: a commit made while runs go on is not the code that made them."""
+    return _adopted or _read_code()
+
 
 @cache
-def code() -> dict[str, str | bool | None]:
-    """Version and, from a checkout, the commit and whether files differ from it."""
+def _read_code() -> Code:
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", "vaebench", "benchmarks")
     return {
