@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
+from vaebench.data.catalog import CATALOG, Archive, Entry, StoredFile, lookup
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder
@@ -76,6 +76,26 @@ class Tiny:
             for file in self.entry.files
         )
         return replace(self.entry, files=files)
+
+    def in_archive(self, name: str, *urls: str, verified: bool = True) -> Entry:
+        """Its entry as if all its files were members, under `set/`, of an archive."""
+        archive = Archive(name, tuple(f"{url}{name}" for url in urls), aliases=("downloaded",))
+        files = tuple(
+            replace(
+                file,
+                archive=archive,
+                member=f"set/{file.part}.bin",
+                sha256=file.sha256 if verified else None,
+            )
+            for file in self.entry.files
+        )
+        return replace(self.entry, files=files)
+
+    @property
+    def members(self) -> dict[str, bytes]:
+        """What is in that archive."""
+        files = self.entry.files
+        return {f"set/{file.part}.bin": self.contents[file.name] for file in files}
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

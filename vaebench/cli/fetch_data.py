@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
+from vaebench.data.catalog import CATALOG, Entry, Source, lookup
 from vaebench.data.checksums import FileState, check, present
 from vaebench.data.fetch import Attempt, DownloadFailed, Watcher, fetch, import_from, part_path
 from vaebench.data.folder import fetch_command
@@ -51,58 +51,58 @@ def _bring(entries: Sequence[Entry], source: Path | None, folder: Path) -> int:
                 watcher.say(f"vaebench: {error}")
                 failed = True
             except KeyboardInterrupt:
-                watcher.say(_stopped(entry, watcher.file, folder))
+                watcher.say(_stopped(entry, watcher.source, folder))
                 return 130
     return int(failed)
 
 
-def _stopped(entry: Entry, file: StoredFile | None, folder: Path) -> str:
-    part = part_path(entry, file, folder) if file else None
+def _stopped(entry: Entry, source: Source | None, folder: Path) -> str:
+    part = part_path(entry, source, folder) if source else None
     if part is None or not part.exists():
         return f"stopped; what {entry.name} has so far is complete and checked"
     return f"stopped; {part} is kept: `{fetch_command(entry, folder)}` goes on from there"
 
 
 class _Lines(Watcher):
-    """One line an event; `file` is the one at work."""
+    """One line an event; `source` is the one at work."""
 
     def __init__(self, entry: Entry, say: Callable[[str], None]) -> None:
         self.entry = entry
         self.say = say
-        self.file: StoredFile | None = None
+        self.source: Source | None = None
 
     def waiting(self, entry: Entry) -> None:
         self.say(f"{entry.name}: another process is fetching it; waiting")
 
-    def started(self, file: StoredFile, url: str) -> None:
-        self.file = file
-        self.say(f"{self._name(file)}: from {url}")
+    def started(self, source: Source, url: str) -> None:
+        self.source = source
+        self.say(f"{self._name(source)}: from {url}")
 
-    def failed(self, file: StoredFile, attempt: Attempt) -> None:
-        self.say(f"{self._name(file)}: {attempt.url}: {attempt.reason}")
+    def failed(self, source: Source, attempt: Attempt) -> None:
+        self.say(f"{self._name(source)}: {attempt.url}: {attempt.reason}")
 
     def stored(self, state: FileState, new: bool) -> None:
         text = _describe(state) + (" and stored" if new else ", already there")
         self.say(f"{self._name(state.file)}: {text}")
 
-    def _name(self, file: StoredFile) -> str:
-        return f"{self.entry.name}/{file.name}"
+    def _name(self, source: Source) -> str:
+        return f"{self.entry.name}/{source.name}"
 
 
 class _Bar(_Lines):
-    """The same lines, above a bar for the file at work."""
+    """The same lines, above a bar for what is at work."""
 
     def __init__(self, entry: Entry, bars: "Progress") -> None:
         super().__init__(entry, self._above)
         self._bars = bars
 
-    def started(self, file: StoredFile, url: str) -> None:
-        super().started(file, url)
+    def started(self, source: Source, url: str) -> None:
+        super().started(source, url)
         for task in self._bars.task_ids:
             self._bars.remove_task(task)
-        self._bars.add_task(file.name, total=None)
+        self._bars.add_task(source.name, total=None)
 
-    def progress(self, file: StoredFile, done: int, total: int | None) -> None:
+    def progress(self, source: Source, done: int, total: int | None) -> None:
         self._bars.update(self._bars.task_ids[-1], completed=done, total=total)
 
     def _above(self, line: str) -> None:
@@ -183,11 +183,10 @@ def _presence(entry: Entry, folder: Path) -> str:
     count = present(entry, folder)
     if count == len(entry.files):
         return "present"
-    return f"{count} of {len(entry.files)} files" if count else f"missing ({_megabytes(entry)})"
-
-
-def _megabytes(entry: Entry) -> str:
-    return f"{entry.size / 1e6:.0f} MB"
+    if count:
+        return f"{count} of {len(entry.files)} files"
+    sizes = [file.size for file in entry.files]
+    return "missing" if None in sizes else f"missing ({entry.size / 1e6:.0f} MB)"
 
 
 def _say(line: str) -> None:

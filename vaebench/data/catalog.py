@@ -14,12 +14,26 @@ Kind = Literal["original", "derived", "stand-in"]
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A zip, tar or tar.gz file of which some members are wanted; it goes when they are there.
+
+    `mirrors` and `aliases` are as those of a file.
+    """
+
+    name: str
+    mirrors: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StoredFile:
     """One file of a data set, as it lies in the store: decompressed.
 
     `part` says what it holds (`train-images`). `size` [bytes] and `sha256` are those of the
     decompressed file; `mirrors` are URLs of the file, mostly gzip-compressed, in order of trial;
-    `aliases` are other names it goes by where a user may already have it.
+    `aliases` are other names it goes by where a user may already have it. Instead of
+    having mirrors it may be the `member` of that path in an archive, not compressed once more. An
+    archive that is wanted whole is a file like any other.
     """
 
     part: str
@@ -28,6 +42,16 @@ class StoredFile:
     sha256: str | None
     mirrors: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    archive: Archive | None = None
+    member: str = ""
+
+    @property
+    def source(self) -> "Source":
+        """What is downloaded to get it."""
+        return self.archive or self
+
+
+Source = StoredFile | Archive
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,14 @@ class Entry:
     def size(self) -> int:
         """Bytes on disk, as far as they are known beforehand."""
         return sum(file.size or 0 for file in self.files)
+
+    @property
+    def sources(self) -> dict[Source, list[StoredFile]]:
+        """What is to be downloaded, each with the files that it gives."""
+        sources: dict[Source, list[StoredFile]] = {}
+        for file in self.files:
+            sources.setdefault(file.source, []).append(file)
+        return sources
 
     def file(self, part: str) -> StoredFile:
         """The file that holds this part."""

@@ -49,7 +49,7 @@ def check_file(entry: Entry, file: StoredFile, folder: Path) -> FileState:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if expected not in (None, found):
-        return FileState(file, path, "wrong", f"sha256 {expected}", f"sha256 {found}")
+        return FileState(file, path, "wrong", named_sha256(file, expected), f"sha256 {found}")
     return FileState(file, path, "ok" if file.sha256 else "unverified", expected, found)
 
 
@@ -61,6 +61,12 @@ def present(entry: Entry, folder: Path) -> int:
 def expected_sha256(entry: Entry, file: StoredFile, folder: Path) -> str | None:
     """The published checksum, else the one recorded on first use, else None."""
     return file.sha256 or recorded(entry, folder).get(file.name)
+
+
+def named_sha256(file: StoredFile, expected: str | None) -> str:
+    """An expected checksum with its authority, for messages."""
+    source = "" if file.sha256 else f" (recorded on first use in {RECORD})"
+    return f"sha256 {expected}{source}"
 
 
 def recorded(entry: Entry, folder: Path) -> dict[str, str]:

@@ -86,11 +86,12 @@ def _note(part: Path) -> Path:
 def _attempt(url: str, part: Path, progress: Progress, patience: Patience) -> None:
     """One request, from the end of `part` on if it is a piece of the same version."""
     begun, offset, headers = origin(part), 0, {}
-    if begun and begun.url == url and begun.validator:
-        offset = _size(part)
-        if offset == begun.total:
+    if begun and begun.url == url:
+        if _size(part) == begun.total:
             return
-        headers = {"Range": f"bytes={offset}-", "If-Range": begun.validator}
+        if begun.validator:
+            offset = _size(part)
+            headers = {"Range": f"bytes={offset}-", "If-Range": begun.validator}
     with _open(url, headers, part, patience.timeout) as response:
         if response.headers.get_content_type() == "text/html":
             raise Unusable("answered with a web page instead of the file")

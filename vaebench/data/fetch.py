@@ -1,18 +1,19 @@
 """Filling the data folder, from mirrors or from files the user has. Only this uses the network."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 
-from vaebench.data.catalog import Entry, StoredFile
+from vaebench.data.archives import members
+from vaebench.data.catalog import Archive, Entry, Source, StoredFile
 from vaebench.data.checksums import FileState, check, check_file
 from vaebench.data.download import Patience, discard, download, origin
 from vaebench.data.folder import fetch_command, stored_path
-from vaebench.data.placing import Unusable, place, record, writing
+from vaebench.data.placing import Unusable, place, place_bytes, record, writing
 from vaebench.errors import UserError
 
 
@@ -34,13 +35,13 @@ class Watcher:
     def waiting(self, entry: Entry) -> None:
         """Another process is at this data set."""
 
-    def started(self, file: StoredFile, url: str) -> None:
+    def started(self, source: Source, url: str) -> None:
         """A mirror is being asked."""
 
-    def progress(self, file: StoredFile, done: int, total: int | None) -> None:
+    def progress(self, source: Source, done: int, total: int | None) -> None:
         """Bytes that have come and, if the mirror says, bytes in all."""
 
-    def failed(self, file: StoredFile, attempt: Attempt) -> None:
+    def failed(self, source: Source, attempt: Attempt) -> None:
         """A mirror was of no use."""
 
     def stored(self, state: FileState, new: bool) -> None:
@@ -52,40 +53,41 @@ def fetch(
 ) -> None:
     """Download what the data folder lacks of a data set, or holds wrongly."""
     watcher, patience = watcher or Watcher(), patience or Patience()
-    _fill(entry, folder, watcher, lambda f: _download(entry, f, folder, watcher, patience))
+    _fill(entry, folder, watcher, lambda s: _download(entry, s, folder, watcher, patience))
 
 
 def import_from(source: Path, entry: Entry, folder: Path, watcher: Watcher | None = None) -> None:
     """Copy a data set's files from a folder of the user's, in any of their usual layouts."""
     if not source.is_dir():
         raise UserError(f"{source}: expected a folder that holds the files of {entry.name}")
-    _fill(entry, folder, watcher or Watcher(), lambda f: _import(source, entry, f, folder))
+    _fill(entry, folder, watcher or Watcher(), lambda s: _import(source, entry, s, folder))
 
 
-def part_path(entry: Entry, file: StoredFile, folder: Path) -> Path:
-    """Where the bytes of an unfinished download wait."""
-    path = stored_path(entry, file, folder)
+def part_path(entry: Entry, source: Source, folder: Path) -> Path:
+    """Where the bytes of a download wait until all is there, and those of an archive unpacked."""
+    path = stored_path(entry, source, folder)
     return path.with_name(path.name + ".part")
 
 
-def _fill(
-    entry: Entry, folder: Path, watcher: Watcher, bring: Callable[[StoredFile], None]
-) -> None:
+def _fill(entry: Entry, folder: Path, watcher: Watcher, bring: Callable[[Source], None]) -> None:
     """Bring in what is missing or wrong. While it comes, this process alone is at the data set."""
     states = check(entry, folder)
-    if all(_settled(state) for state in states):
+    parts = [part_path(entry, source, folder) for source in entry.sources]
+    if all(_settled(state) for state in states) and not any(part.exists() for part in parts):
         for state in states:
             watcher.stored(state, new=False)
         return
     with _alone(entry, folder, watcher):
-        for file in entry.files:
-            state = before = check_file(entry, file, folder)
-            if not before.good:
-                bring(file)
-                state = check_file(entry, file, folder)
-            elif before.found is not None:
-                record(entry, file, folder, before.found)
-            watcher.stored(state, new=not before.good)
+        for source, files in entry.sources.items():
+            before = {file: check_file(entry, file, folder) for file in files}
+            if not all(state.good for state in before.values()):
+                bring(source)
+            for file, state in before.items():
+                now = state if state.good else check_file(entry, file, folder)
+                if now.good and now.found is not None:
+                    record(entry, file, folder, now.found)
+                watcher.stored(now, new=not state.good)
+            discard(part_path(entry, source, folder))
 
 
 def _settled(state: FileState) -> bool:
@@ -112,61 +114,100 @@ def _alone(entry: Entry, folder: Path, watcher: Watcher) -> Iterator[None]:
 
 
 def _download(
-    entry: Entry, file: StoredFile, folder: Path, watcher: Watcher, patience: Patience
+    entry: Entry, source: Source, folder: Path, watcher: Watcher, patience: Patience
 ) -> None:
-    part = part_path(entry, file, folder)
+    part = part_path(entry, source, folder)
     begun = origin(part)
     attempts = []
     # A download that was broken off goes on where it began, whatever the order.
-    for url in sorted(file.mirrors, key=lambda url: begun is None or url != begun.url):
-        watcher.started(file, url)
+    for url in sorted(source.mirrors, key=lambda url: begun is None or url != begun.url):
+        watcher.started(source, url)
         try:
             with writing(part.parent):
-                download(url, part, lambda *count: watcher.progress(file, *count), patience)
-            _settle(part, entry, file, folder)
+                download(url, part, lambda *count: watcher.progress(source, *count), patience)
+            _settle(part, entry, source, folder)
             return
         except Unusable as error:
             attempts.append(Attempt(url, str(error)))
-            watcher.failed(file, attempts[-1])
-    raise _download_failed(entry, file, folder, attempts)
+            watcher.failed(source, attempts[-1])
+    raise _download_failed(entry, source, folder, attempts)
 
 
-def _settle(part: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
-    """Place a complete download; whatever comes of it, its bytes are not to be resumed."""
+def _settle(part: Path, entry: Entry, source: Source, folder: Path) -> None:
+    """Place a complete download; if it is of no use, its bytes are not to be resumed."""
     try:
-        place(part, entry, file, folder)
+        if isinstance(source, Archive):
+            _unpack(part, entry, _lacking(entry, source, folder), folder)
+        else:
+            place(part, entry, source, folder)
     except Unusable:
         discard(part)
         raise
-    discard(part)
+
+
+def _unpack(path: Path, entry: Entry, files: Sequence[StoredFile], folder: Path) -> None:
+    """Place these members of an archive."""
+    wanted = {file.member: file for file in files}
+    with closing(members(path, wanted)) as found:
+        for member, chunks in found:
+            place_bytes(chunks, entry, wanted[member], folder)
+
+
+def _lacking(entry: Entry, source: Source, folder: Path) -> list[StoredFile]:
+    files = entry.sources[source]
+    return [file for file in files if not check_file(entry, file, folder).good]
 
 
 def _download_failed(
-    entry: Entry, file: StoredFile, folder: Path, attempts: list[Attempt]
+    entry: Entry, source: Source, folder: Path, attempts: list[Attempt]
 ) -> DownloadFailed:
-    lines = [f"{entry.name}: {file.name} could not be downloaded"]
+    lines = [f"{entry.name}: {source.name} could not be downloaded"]
     lines += [f"  {attempt.url}: {attempt.reason}" for attempt in attempts]
-    if part_path(entry, file, folder).exists():
+    if part_path(entry, source, folder).exists():
         lines.append("what came is kept: the same command goes on from there")
     lines.append(f"with files from elsewhere: `{fetch_command(entry, folder)} --from DIR`")
     return DownloadFailed("\n".join(lines))
 
 
-def _import(source: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
-    names = [name + tail for name in (file.name, *file.aliases) for tail in ("", ".gz")]
-    reasons = []
-    for place_name in ("", *entry.folders):
-        for path in (source / place_name / name for name in names):
-            if not path.is_file():
-                continue
+def _import(given: Path, entry: Entry, source: Source, folder: Path) -> None:
+    """Place what a source gives: from the archive if it is there, else file by file."""
+    reasons: list[str] = []
+    if isinstance(source, Archive):
+        for path in _present(given, entry, (source.name, *source.aliases)):
             try:
-                place(path, entry, file, folder)
+                _unpack(path, entry, _lacking(entry, source, folder), folder)
                 return
             except Unusable as error:
-                reasons.append(f"{path}: not {entry.name}'s {file.name}: {error}")
+                reasons.append(f"{path}: not {entry.name}'s {source.name}: {error}")
+    for file in _lacking(entry, source, folder):
+        _import_file(given, entry, file, folder, reasons)
+
+
+def _import_file(
+    given: Path, entry: Entry, file: StoredFile, folder: Path, reasons: Sequence[str]
+) -> None:
+    """Place a file from the first path that has the right bytes; `reasons` are earlier failures."""
+    reasons = list(reasons)
+    in_archive = (file.member, PurePosixPath(file.member).name) if file.archive else ()
+    names = dict.fromkeys((*in_archive, file.name, *file.aliases))
+    for path in _present(given, entry, [name + tail for name in names for tail in ("", ".gz")]):
+        try:
+            place(path, entry, file, folder)
+            return
+        except Unusable as error:
+            reasons.append(f"{path}: not {entry.name}'s {file.name}: {error}")
     if reasons:
         raise UserError(reasons[0])
-    raise UserError(
-        f"{source}: {file.name} of {entry.name} is not there, with or without .gz, "
-        f"nor in a folder {', '.join(entry.folders)} in it"
-    )
+    what = f"{file.name} of {entry.name} is not there, with or without .gz"
+    if file.archive:
+        what = f"neither {file.archive.name} of {entry.name} nor its {file.member} is there"
+    places = f", nor in a folder {', '.join(entry.folders)} in it" if entry.folders else ""
+    raise UserError(f"{given}: {what}{places}")
+
+
+def _present(given: Path, entry: Entry, names: Iterable[str]) -> Iterator[Path]:
+    """The files of these names in a folder of the user's, or in a usual folder in it."""
+    for place_name in ("", *entry.folders):
+        for name in names:
+            if (given / place_name / name).is_file():
+                yield given / place_name / name

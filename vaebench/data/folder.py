@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from vaebench.data.catalog import Entry, StoredFile
+from vaebench.data.catalog import Entry, Source
 from vaebench.errors import UserError
 
 
@@ -22,8 +22,8 @@ def data_folder(given: Path | str | None = None) -> Path:
     return cache / "vaebench" / "data"
 
 
-def stored_path(entry: Entry, file: StoredFile, folder: Path) -> Path:
-    """The place of a file in the data folder."""
+def stored_path(entry: Entry, file: Source, folder: Path) -> Path:
+    """The place of a file in the data folder; of an archive, where it would be."""
     return folder / entry.name / file.name
 
 

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vaebench.data.catalog import Entry, StoredFile
-from vaebench.data.checksums import RECORD, expected_sha256, recorded
+from vaebench.data.checksums import RECORD, expected_sha256, named_sha256, recorded
 from vaebench.data.folder import stored_path
 from vaebench.errors import UserError
 
-_GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
+CHUNK = 1 << 20
+_UNKNOWN_SIZE = 1 << 33
 
 
 class Unusable(Exception):
@@ -35,7 +36,12 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def place(source: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
-    """Unpack `source` (gzip or plain) to the file's place; Unusable if the bytes are not right.
+    """Unpack `source` (gzip or plain) to the file's place; Unusable if the bytes are not right."""
+    place_bytes(_unpacked(source), entry, file, folder)
+
+
+def place_bytes(chunks: Iterable[bytes], entry: Entry, file: StoredFile, folder: Path) -> None:
+    """Write a file's bytes to its place, never more than its size; Unusable if they are not right.
 
     What a file of unknown checksum holds is recorded, so that it is the same ever after.
     """
@@ -44,11 +50,11 @@ def place(source: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
     digest = hashlib.sha256()
 
     def checked() -> Iterator[bytes]:
-        for chunk in _unpacked(source, file.size):
+        for chunk in _measured(chunks, file.size):
             digest.update(chunk)
             yield chunk
         if expected not in (None, digest.hexdigest()):
-            raise Unusable(f"expected sha256 {expected}, found {digest.hexdigest()}")
+            raise Unusable(f"expected {named_sha256(file, expected)}, found {digest.hexdigest()}")
 
     write(path, checked())
     record(entry, file, folder, digest.hexdigest())
@@ -80,22 +86,37 @@ def write(path: Path, chunks: Iterable[bytes]) -> None:
             raise
 
 
-def _unpacked(source: Path, size: int | None) -> Iterator[bytes]:
-    """The decompressed bytes of a file, never more than `size`; Unusable if they are not `size`."""
-    total = 0
+def begins(path: Path, magic: bytes) -> bool:
+    """Whether a file begins with these bytes; Unusable if it cannot be read."""
     try:
-        with source.open("rb") as raw:
-            packed = raw.read(2) == _GZIP
-        with gzip.open(source) if packed else source.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                total += len(chunk)
-                if size is not None and total > size:
-                    raise Unusable(f"expected {size} bytes, found more")
+        with path.open("rb") as raw:
+            return raw.read(len(magic)) == magic
+    except OSError as error:
+        raise Unusable(f"cannot be read ({error.strerror})") from error
+
+
+def _unpacked(source: Path) -> Iterator[bytes]:
+    """The decompressed bytes of a file."""
+    try:
+        with gzip.open(source) if begins(source, GZIP) else source.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
                 yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise Unusable(f"corrupt gzip file ({error})") from error
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror})") from error
+
+
+def _measured(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
+    """The same bytes, never more than `size`; Unusable if they are not `size`."""
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if size is not None and total > size:
+            raise Unusable(f"expected {size} bytes, found more")
+        if total > _UNKNOWN_SIZE and size is None:
+            raise Unusable(f"found more than {_UNKNOWN_SIZE} bytes, and its size is not known")
+        yield chunk
     if size is not None and total < size:
         raise Unusable(f"expected {size} bytes, found {total} (cut short)")
 
