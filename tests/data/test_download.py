@@ -157,6 +157,19 @@ def test_redirects_out_of_the_web_are_refused(mirror, get, part, place):
     assert not part.exists()
 
 
+def test_a_server_cannot_steer_the_terminal(mirror, get):
+    location = {"Location": "file:///\x1b]0;title\x07"}
+    with pytest.raises(Unusable) as caught:
+        get(mirror.serve("file", mirror.answer(status=302, headers=location)))
+    assert str(caught.value).isprintable()
+
+
+def test_a_part_that_is_complete_needs_no_mark_of_its_version(mirror, get):
+    url = mirror.serve("file", mirror.answer(BODY, etag=None))
+    assert get(url) == get(url) == BODY
+    assert len(mirror.requests) == 1
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_only_http(get, url):
     fails(get, url, "unknown url type: (file|ftp)")

@@ -144,7 +144,8 @@ def _open(url: str, headers: dict[str, str], part: Path, timeout: float) -> HTTP
         error.close()
         if error.code == 416:
             discard(part)
-        answer = " ".join(f"HTTP {error.code} {error.reason}".split())
+        shown = "".join(c if c.isprintable() else " " for c in str(error.reason))
+        answer = " ".join(f"HTTP {error.code} {shown}".split())
         raise (_Interrupted if error.code in _BUSY else Unusable)(answer) from error
     except (OSError, HTTPException) as error:
         cause = error.reason if isinstance(error, URLError) else error
