@@ -6,8 +6,11 @@ import pty
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from hashlib import sha256
 
 import pytest
+from packing import zipped
 
 from vaebench.cli import fetch_data, main
 from vaebench.cli.options import complete_data
@@ -76,13 +79,90 @@ def test_downloads_with_plain_lines_on_stderr(tiny, served, folder, vaebench):
 
 
 @local
-def test_unverified_is_said(tiny, served, folder, vaebench, monkeypatch):
-    monkeypatch.setitem(CATALOG, "tiny", tiny.with_mirrors(served.url, verified=False))
-    code, _, err = vaebench("fetch-data", "tiny")
+@pytest.mark.parametrize("packed", [False, True], ids=["files", "archive"])
+def test_unverified_is_said_at_first_use_and_ever_after(
+    tiny, served, folder, vaebench, monkeypatch, packed
+):
+    served.serve("set.zip", served.answer(zipped(tiny.members)))
+    entry = tiny.with_mirrors(served.url, verified=False)
+    if packed:
+        entry = tiny.in_archive("set.zip", served.url, verified=False)
+    monkeypatch.setitem(CATALOG, "tiny", entry)
     digest = tiny.entry.file("train-images").sha256
-    assert code == 0
-    line = f"unverified (no published checksum; sha256 {digest}) and stored"
-    assert f"tiny/train-images-idx: {line}" in err.splitlines()
+    line = f"tiny/train-images-idx: unverified (no published checksum; sha256 {digest})"
+    code, _, err = vaebench("fetch-data", "tiny")
+    assert code == 0 and f"{line} and stored" in err.splitlines()
+    code, _, err = vaebench("fetch-data", "tiny")
+    assert code == 0 and f"{line}, already there" in err.splitlines()
+    code, out, _ = vaebench("fetch-data", "tiny", "--check")
+    assert code == 0 and line in out.splitlines() and "ok" not in out
+
+    changed = bytes(len(tiny.contents["train-images-idx"]))
+    (folder / "tiny" / "train-images-idx").write_bytes(changed)
+    code, out, _ = vaebench("fetch-data", "tiny", "--check")
+    assert code == 1
+    assert out.splitlines()[0] == (
+        f"tiny/train-images-idx: wrong: expected sha256 {digest} (recorded on first use in "
+        f"checksums.json), found sha256 {sha256(changed).hexdigest()}"
+    )
+    assert vaebench("fetch-data", "tiny")[0] == 0
+    assert (folder / "tiny" / "train-images-idx").read_bytes() != changed
+
+
+def test_check_says_what_is_not_recorded_yet(tiny, folder, vaebench, monkeypatch):
+    """A check writes nothing; the next fetch does, also of files laid there by hand."""
+    tiny.put(folder / "tiny")
+    monkeypatch.setitem(CATALOG, "tiny", tiny.with_mirrors(verified=False))
+    unrecorded = "unverified (no published checksum, none recorded yet; sha256 "
+    assert vaebench("fetch-data", "tiny", "--check")[1].count(unrecorded) == 4
+    assert vaebench("fetch-data", "tiny", "--check")[1].count(unrecorded) == 4
+    assert "none recorded" not in vaebench("fetch-data", "tiny")[2]
+    assert "none recorded" not in vaebench("fetch-data", "tiny", "--check")[1]
+
+
+@local
+def test_an_archive_is_one_download(tiny, served, folder, vaebench, monkeypatch):
+    served.serve("set.zip", served.answer(zipped(tiny.members)))
+    entry = tiny.in_archive("set.zip", f"{served.url}gone/", served.url)
+    monkeypatch.setitem(CATALOG, "tiny", entry)
+    code, out, err = vaebench("fetch-data", "tiny")
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "Tiny noise. Made for tests.",
+        f"tiny/set.zip: from {served.url}gone/set.zip",
+        f"tiny/set.zip: {served.url}gone/set.zip: HTTP 404 Not Found",
+        f"tiny/set.zip: from {served.url}set.zip",
+        *(f"tiny/{name}: ok and stored" for name in tiny.contents),
+    ]
+    code, out, _ = vaebench("fetch-data", "--check", "tiny")
+    assert (code, out.splitlines()) == (0, [f"tiny/{name}: ok" for name in tiny.contents])
+
+
+@local
+def test_ctrl_c_keeps_the_part_of_an_archive(tiny, served, folder, vaebench, monkeypatch):
+    served.serve("set.zip", served.answer(zipped(tiny.members)))
+    monkeypatch.setitem(CATALOG, "tiny", tiny.in_archive("set.zip", served.url))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch_data._Lines, "unpacking", interrupt)
+        code, _, err = vaebench("fetch-data", "tiny")
+    part = folder / "tiny" / "set.zip.part"
+    assert code == 130 and part.exists()
+    assert err.splitlines()[-1] == (
+        f"stopped; {part} is kept: `vaebench fetch-data tiny` goes on from there"
+    )
+    assert vaebench("fetch-data", "tiny")[0] == 0
+    assert len(served.requests) == 1 and not part.exists()
+
+
+def test_the_list_makes_up_no_size(tiny, folder, vaebench, monkeypatch):
+    files = tuple(replace(file, size=None) for file in tiny.entry.files)
+    monkeypatch.setitem(CATALOG, "tiny", replace(tiny.entry, files=files))
+    row = vaebench("fetch-data")[1].splitlines()[-1]
+    assert " ".join(row.split()) == "tiny stand-in missing 20 / 10 Tiny noise"
 
 
 @local
@@ -213,8 +293,13 @@ def test_names_are_completed():
 
 
 @local
-def test_a_bar_on_a_terminal(tiny, served, folder, vaebench, monkeypatch):
+@pytest.mark.parametrize("packed", [False, True], ids=["files", "archive"])
+def test_a_bar_on_a_terminal(tiny, served, folder, vaebench, monkeypatch, packed):
     """The lines are the same, whole and unwrapped, whatever the terminal's width."""
+    url = f"{served.url}train-images-idx.gz"
+    if packed:
+        url = served.serve("set.zip", served.answer(zipped(tiny.members)))
+        monkeypatch.setitem(CATALOG, "tiny", tiny.in_archive("set.zip", served.url))
     leader, follower = pty.openpty()
     shown = []
     reader = threading.Thread(target=lambda: shown.extend(iter(lambda: _read(leader), b"")))
@@ -228,8 +313,7 @@ def test_a_bar_on_a_terminal(tiny, served, folder, vaebench, monkeypatch):
     os.close(leader)
     text = b"".join(shown).decode()
     assert (code, out) == (0, "")
-    line = f"tiny/train-images-idx: from {served.url}train-images-idx.gz"
-    assert line in text and "tiny/test-labels-idx: ok and stored" in text
+    assert f": from {url}" in text and "tiny/test-labels-idx: ok and stored" in text
     assert "\x1b[" in text
 
 

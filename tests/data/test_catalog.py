@@ -3,10 +3,11 @@
 import re
 import subprocess
 import sys
+from pathlib import PurePosixPath
 
 import pytest
 
-from vaebench.data.catalog import CATALOG, lookup
+from vaebench.data.catalog import CATALOG, Archive, lookup
 from vaebench.data.loading import MAKERS
 from vaebench.errors import UserError
 
@@ -27,6 +28,22 @@ def test_files_can_be_had_and_checked(name):
         assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert all(url.startswith("https://") for url in file.mirrors)
         assert entry.file(file.part) is file
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_archives_and_members_are_plainly_named(name):
+    entry = CATALOG[name]
+    names = [source.name for source in entry.sources] + [file.name for file in entry.files]
+    assert all(PurePosixPath(name).name == name and not name.startswith(".") for name in names)
+    for source, files in entry.sources.items():
+        assert all(url.startswith("https://") for url in source.mirrors)
+        if isinstance(source, Archive):
+            assert len({file.member for file in files}) == len(files)
+            for file in files:
+                assert file.member and not file.member.startswith(("./", "/"))
+                assert not file.mirrors and not file.member.endswith(".gz")
+        else:
+            assert not source.member
 
 
 def test_mnist_is_the_original():

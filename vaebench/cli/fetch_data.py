@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaebench.data.catalog import CATALOG, Entry, Source, lookup
+from vaebench.data.catalog import CATALOG, Archive, Entry, Source, lookup
 from vaebench.data.checksums import FileState, check, present
 from vaebench.data.fetch import Attempt, DownloadFailed, Watcher, fetch, import_from, part_path
 from vaebench.data.folder import fetch_command
@@ -97,13 +97,23 @@ class _Bar(_Lines):
         self._bars = bars
 
     def started(self, source: Source, url: str) -> None:
+        self._clear()
         super().started(source, url)
-        for task in self._bars.task_ids:
-            self._bars.remove_task(task)
         self._bars.add_task(source.name, total=None)
 
     def progress(self, source: Source, done: int, total: int | None) -> None:
         self._bars.update(self._bars.task_ids[-1], completed=done, total=total)
+
+    def unpacking(self, archive: Archive) -> None:
+        self._bars.update(self._bars.task_ids[-1], description=f"{archive.name}: unpacking")
+
+    def failed(self, source: Source, attempt: Attempt) -> None:
+        self._clear()
+        super().failed(source, attempt)
+
+    def _clear(self) -> None:
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
 
     def _above(self, line: str) -> None:
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -157,7 +167,8 @@ def _describe(state: FileState) -> str:
     if state.status == "wrong":
         return f"wrong: expected {state.expected}, found {state.found}"
     if state.status == "unverified":
-        return f"unverified (no published checksum; sha256 {state.found})"
+        yet = "" if state.expected else ", none recorded yet"
+        return f"unverified (no published checksum{yet}; sha256 {state.found})"
     return state.status
 
 

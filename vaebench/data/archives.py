@@ -15,8 +15,10 @@ from typing import IO, cast
 
 from vaebench.data.placing import CHUNK, GZIP, Unusable, begins
 
+# More entries, or more unpacked bytes, than any data set has: such a tar file is made to harm.
 _ENTRIES = 1 << 20
 _UNPACKED = 1 << 36
+# What the readers of the standard library raise on bytes that are wrong somewhere.
 _TORN = (
     EOFError,
     zlib.error,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 
@@ -41,6 +41,9 @@ class Watcher:
     def progress(self, source: Source, done: int, total: int | None) -> None:
         """Bytes that have come and, if the mirror says, bytes in all."""
 
+    def unpacking(self, archive: Archive) -> None:
+        """An archive is all there, and its files are being taken out of it."""
+
     def failed(self, source: Source, attempt: Attempt) -> None:
         """A mirror was of no use."""
 
@@ -64,7 +67,7 @@ def import_from(source: Path, entry: Entry, folder: Path, watcher: Watcher | Non
 
 
 def part_path(entry: Entry, source: Source, folder: Path) -> Path:
-    """Where the bytes of a download wait until all is there, and those of an archive unpacked."""
+    """Where a download waits until it is placed; an archive, until all its files are."""
     path = stored_path(entry, source, folder)
     return path.with_name(path.name + ".part")
 
@@ -86,6 +89,7 @@ def _fill(entry: Entry, folder: Path, watcher: Watcher, bring: Callable[[Source]
                 now = state if state.good else check_file(entry, file, folder)
                 if now.good and now.found is not None:
                     record(entry, file, folder, now.found)
+                    now = replace(now, expected=now.found)
                 watcher.stored(now, new=not state.good)
             discard(part_path(entry, source, folder))
 
@@ -125,6 +129,8 @@ def _download(
         try:
             with writing(part.parent):
                 download(url, part, lambda *count: watcher.progress(source, *count), patience)
+            if isinstance(source, Archive):
+                watcher.unpacking(source)
             _settle(part, entry, source, folder)
             return
         except Unusable as error:
@@ -150,7 +156,10 @@ def _unpack(path: Path, entry: Entry, files: Sequence[StoredFile], folder: Path)
     wanted = {file.member: file for file in files}
     with closing(members(path, wanted)) as found:
         for member, chunks in found:
-            place_bytes(chunks, entry, wanted[member], folder)
+            try:
+                place_bytes(chunks, entry, wanted[member], folder)
+            except Unusable as error:
+                raise Unusable(f"{member}: {error}") from error
 
 
 def _lacking(entry: Entry, source: Source, folder: Path) -> list[StoredFile]:

@@ -16,7 +16,7 @@ from vaebench.errors import UserError
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20
-_UNKNOWN_SIZE = 1 << 33
+_UNKNOWN_SIZE = 1 << 33  # the most that a file may unpack to if the catalogue has no size of it
 
 
 class Unusable(Exception):
