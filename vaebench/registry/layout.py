@@ -32,13 +32,15 @@ class PrintedColumn(Place):
     """One printed column; `columns` names the members of a pair such as NLL (KL).
 
     `format` holds one `{}` a member: `"{} ({})"`, `"{}/{}"`, `"{}%"`, `"[{}, {}]"`.
-    `over` is the header that spans this column and its neighbours.
+    `over` is the header that spans this column and its neighbours, `between` one below it that
+    spans fewer of them.
     """
 
     header: str
     columns: tuple[str, ...] = ()
     format: str = "{}"
     over: str | None = None
+    between: str | None = None
 
     @model_validator(mode="after")
     def _members_fit_the_format(self) -> "PrintedColumn":

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -87,7 +86,7 @@ def _markdown_panel(panel: GridPanel) -> str:
         [_escaped(text) for text in (["", *head] if blocks else head)],
         tablefmt="pipe",
         disable_numparse=True,
-        colalign=[*sides, *("right" if right else "left" for right in _numeric(panel))],
+        colalign=[*sides, *("right" if right else "left" for right in numeric_columns(panel))],
     )
 
 
@@ -102,7 +101,7 @@ def _lines(panel: GridPanel, blocks: bool) -> Iterator[tuple[list[str], tuple[Ce
 def _flat(header: Header) -> str:
     """A header in one line: `Yahoo NLL (KL) (ours)`."""
     source = f"({header.source})" if header.source else None
-    return " ".join(part for part in (header.over, header.text, source) if part)
+    return " ".join(p for p in (header.over, header.between, header.text, source) if p)
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -121,7 +120,7 @@ def _escaped(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def _numeric(panel: GridPanel) -> list[bool]:
+def numeric_columns(panel: GridPanel) -> list[bool]:
     """Which columns hold numbers, and so read better aligned to the right."""
     lines = [line for block in panel.blocks for line in block.lines]
     columns = ([plain(line.cells[index]) for line in lines] for index in range(len(panel.headers)))
@@ -141,7 +140,7 @@ def _console_panel(panel: GridPanel) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for head in ("", panel.corner) if blocks else (panel.corner,):
         table.add_column(Text(head), no_wrap=True)
-    for header, right in zip(_stacked(panel.headers), _numeric(panel), strict=True):
+    for header, right in zip(_stacked(panel.headers), numeric_columns(panel), strict=True):
         table.add_column(Text(header), justify="right" if right else "left")
     for block in panel.blocks:
         for index, line in enumerate(block.lines):
@@ -153,11 +152,17 @@ def _console_panel(panel: GridPanel) -> "Table":
 
 
 def _stacked(headers: tuple[Header, ...]) -> list[str]:
-    """Headers in up to three storeys; one that spans its neighbours stands above the first."""
+    """Headers in up to four storeys; one that spans its neighbours stands above the first."""
+    overs = [header.over or "" for header in headers]
+    betweens = [header.between or "" for header in headers]
+    above = [texts for texts in (overs, betweens) if any(texts)]
     found: list[str] = []
-    for over, run in groupby(headers, key=lambda header: header.over):
-        for index, header in enumerate(run):
-            above = [over if over and index == 0 else ""] if any(h.over for h in headers) else []
-            below = [f"({header.source})"] if header.source else []
-            found.append("\n".join([*above, header.text, *below]))
+    for index, header in enumerate(headers):
+        same = index > 0
+        storeys = []
+        for texts in above:
+            same = same and texts[index] == texts[index - 1]
+            storeys.append("" if same else texts[index])
+        source = [f"({header.source})"] if header.source else []
+        found.append("\n".join([*storeys, header.text, *source]))
     return found

@@ -43,6 +43,7 @@ class Header:
     text: str
     over: str | None = None
     source: Source | None = None
+    between: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,12 @@ class _Builder:
             for source in self.sources(panel, column)
         ]
         headers = tuple(
-            Header(column.header, column.over, source if self.show == "both" else None)
+            Header(
+                column.header,
+                column.over,
+                source if self.show == "both" else None,
+                column.between,
+            )
             for column, source in shown
         )
         blocks = []
