@@ -163,7 +163,7 @@ def eval_command(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["md", "console", "csv"]),
+    type=click.Choice(["md", "console", "csv", "latex", "html", "json"]),
     help="[default: console on a terminal, md in a pipe]",
 )
 @click.option(

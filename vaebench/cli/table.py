@@ -9,10 +9,14 @@ from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table
 from vaebench.registry.selection import Selection
 from vaebench.results import formats
+from vaebench.results.html import to_html
+from vaebench.results.latex import to_latex
 from vaebench.results.page import Page, compose
+from vaebench.results.table_json import to_json
 from vaebench.store.store import Store
 
 _NO_LIMIT = 10_000  # columns
+_DOCUMENTS = {"latex": to_latex, "html": to_html, "json": to_json}
 
 
 def show_table(
@@ -33,6 +37,8 @@ def show_page(page: Page, form: str) -> None:
     """Write a page to stdout."""
     if form == "csv":
         click.echo(formats.to_csv(page.printed, page.measured), nl=False)
+    elif form in _DOCUMENTS:
+        click.echo(_DOCUMENTS[form](page), nl=False)
     elif form == "md":
         notes = "".join(f"\n- {note}" for note in page.notes)
         parts = [f"### {page.title}", page.statement, formats.to_markdown(page.grid).rstrip("\n")]

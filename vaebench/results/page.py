@@ -2,27 +2,51 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from vaebench.data import catalog
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.loading import published_cells, typed_name
 from vaebench.registry.published import Key, Printed
+from vaebench.registry.spec import Column, TableSpec
 from vaebench.results.cells import measure
 from vaebench.results.grid import Grid, Show, build
 from vaebench.results.measured import Measured
-from vaebench.store.store import Record, Store
+from vaebench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands behind our numbers; `data` are names and kinds."""
+
+    scale: str
+    reduced: str | None
+    changes: str | None
+    data: tuple[tuple[str, str], ...]
+    runs_done: int
+    runs_needed: int
+    commits: tuple[str, ...]
+    machines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Page:
     """All that `vaebench table` shows."""
 
-    title: str
+    table: str
+    paper: str
+    caption: str
+    facts: Facts
     statement: str
     grid: Grid
     notes: tuple[str, ...]
     printed: dict[Key, Printed]
     measured: dict[Key, Measured]
+    columns: dict[str, Column]
+
+    @property
+    def title(self) -> str:
+        return f"{self.table}: {self.caption}"
 
 
 def compose(
@@ -32,26 +56,48 @@ def compose(
     spec = expansion.spec
     printed = published_cells(spec)
     measured = measure(expansion, store) if show != "published" else {}
-    grid = build(spec.layout, printed, measured, spec.all_columns(), show)
+    columns = spec.all_columns()
+    facts = _facts(expansion, store, measured, scale, changes)
     return Page(
-        title=f"{spec.id}: {spec.caption}",
-        statement=_statement(expansion, store, measured, scale, changes),
-        grid=grid,
+        table=spec.id,
+        paper=spec.paper,
+        caption=spec.caption,
+        facts=facts,
+        statement=_statement(spec, facts, measured),
+        grid=build(spec.layout, printed, measured, columns, show),
         notes=tuple(_notes(expansion, bool(measured))),
         printed=printed,
         measured=measured,
+        columns=columns,
     )
 
 
-def _statement(
+def _facts(
     expansion: Expansion,
     store: Store,
     measured: dict[Key, Measured],
     scale: str,
     changes: str | None,
-) -> str:
+) -> Facts:
+    """The code and the machines of the runs, each once, and what they ran on."""
+    ids = dict.fromkeys(run_id for cell in measured.values() for run_id in cell.runs)
+    records = [record for run_id in ids if (record := store.record(run_id)) is not None]
+    sources = [record["provenance"] for record in records]
+    names = dict.fromkeys(run.data.dataset for run in expansion.runs.values())
+    return Facts(
+        scale=scale,
+        reduced=expansion.spec.reduced,
+        changes=changes,
+        data=tuple((name, catalog.lookup(name).kind) for name in names),
+        runs_done=len(ids),
+        runs_needed=len(expansion.runs),
+        commits=tuple(dict.fromkeys(_commit(source) for source in sources)),
+        machines=tuple(dict.fromkeys(_machine(source) for source in sources)),
+    )
+
+
+def _statement(spec: TableSpec, facts: Facts, measured: dict[Key, Measured]) -> str:
     """What stands behind our numbers, or what would make them."""
-    spec = expansion.spec
     if not spec.runnable:
         return "Published numbers; the methods of this table do not exist yet."
     if not measured:
@@ -59,37 +105,29 @@ def _statement(
     states = Counter(cell.state for cell in measured.values())
     made = len(measured) - states["missing"] - states["failed"]
     if made == 0:
-        option = "" if scale == "paper" else f" --scale {scale}"
+        option = "" if facts.scale == "paper" else f" --scale {facts.scale}"
         return f"Published numbers; `vaebench run {typed_name(spec)}{option}` measures ours."
-    ids = dict.fromkeys(run_id for cell in measured.values() for run_id in cell.runs)
-    records = [record for run_id in ids if (record := store.record(run_id)) is not None]
-    parts = [f"Ours: {scale} scale", _data(expansion), f"{len(ids)} of {len(expansion.runs)} runs"]
-    if spec.reduced:
-        parts.append(f"reduced, so not comparable with the paper: {spec.reduced}")
-    if changes:
-        parts.append(f"changed runs ({changes})")
-    return ", ".join(parts + _origin(records)) + "."
+    parts = [
+        f"Ours: {facts.scale} scale",
+        "data " + ", ".join(f"{name} ({kind})" for name, kind in facts.data),
+        f"{facts.runs_done} of {facts.runs_needed} runs",
+    ]
+    if facts.reduced:
+        parts.append(f"reduced, so not comparable with the paper: {facts.reduced}")
+    if facts.changes:
+        parts.append(f"changed runs ({facts.changes})")
+    return ", ".join([*parts, *facts.commits, *facts.machines]) + "."
 
 
-def _data(expansion: Expansion) -> str:
-    names = dict.fromkeys(run.data.dataset for run in expansion.runs.values())
-    return "data " + ", ".join(f"{name} ({catalog.lookup(name).kind})" for name in names)
+def _commit(provenance: dict[str, Any]) -> str:
+    if not provenance["commit"]:
+        return f"vaebench {provenance['vaebench']}"
+    return f"commit {provenance['commit'][:10]}{' with changes' if provenance['modified'] else ''}"
 
 
-def _origin(records: list[Record]) -> list[str]:
-    """The code and the machines of the runs, each once."""
-    sources = [record["provenance"] for record in records]
-    commits = dict.fromkeys(
-        f"commit {p['commit'][:10]}{' with changes' if p['modified'] else ''}"
-        if p["commit"]
-        else f"vaebench {p['vaebench']}"
-        for p in sources
-    )
-    machines = dict.fromkeys(
-        f"torch {p['torch']} on {p['cpu'] if p['numerics']['device'] == 'cpu' else p['gpu']}"
-        for p in sources
-    )
-    return [*commits, *machines]
+def _machine(provenance: dict[str, Any]) -> str:
+    processor = "cpu" if provenance["numerics"]["device"] == "cpu" else "gpu"
+    return f"torch {provenance['torch']} on {provenance[processor]}"
 
 
 def _notes(expansion: Expansion, ours: bool) -> list[str]:
