@@ -31,7 +31,7 @@ def csv_lines(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-@pytest.mark.parametrize("form", ["md", "csv", "console"])
+@pytest.mark.parametrize("form", ["md", "csv", "console", "latex", "html"])
 @pytest.mark.parametrize("name", table_paths())
 def test_every_table_shows_what_is_published(name, form, tmp_path):
     shown = ok("table", name, "--show", "published", "--format", form, "--results-dir", tmp_path)

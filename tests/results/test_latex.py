@@ -114,9 +114,9 @@ def test_a_hostile_table(toy):
 @pytest.mark.parametrize(
     ("text", "latex"),
     [
-        ("log σ_x²", r"log $\sigma _{x}^{2}$"),
-        ("β-VAE (0.4)", r"$\beta $-VAE (0.4)"),
-        ("J_rec(θ, φ, Σ_x)", r"$J_{\mathrm{rec}}$($\theta $, $\phi $, $\Sigma _{x}$)"),
+        ("log σ_x²", r"log $\sigma_{x}^{2}$"),
+        ("β-VAE (0.4)", r"$\beta$-VAE (0.4)"),
+        ("J_rec(θ, φ, Σ_x)", r"$J_{\mathrm{rec}}$($\theta$, $\phi$, $\Sigma_{x}$)"),
         ("‖x′ − x‖₂²", r"$\Vert$$x'$ $-$ x$\Vert_{2}^{2}$"),
         ("10⁻²", "$10^{-2}$"),
         ("nats²", "nats$^{2}$"),
@@ -133,11 +133,11 @@ def test_a_hostile_table(toy):
         (r"$\sigma_x^2 I$", r"$\sigma_x^2 I$"),
         ("$a}b{$", r"\$a\}b\{\$"),
         ("Sønderby", r"S{\o}nderby"),
-        ("Ρ ϕ", r"P $\phi $"),
+        ("Ρ ϕ", r"$P$ $\phi$"),
     ],
 )
 def test_texts(text, latex):
-    assert latex_text(text).replace("$P$", "P") == latex
+    assert latex_text(text) == latex
 
 
 @given(st.text())
@@ -147,5 +147,6 @@ def test_no_text_breaks_the_document(text):
     assert is_balanced(found) and bare.count("$") % 2 == 0
     outside = "".join(bare.split("$")[::2])
     if not re.fullmatch(r"\$[^$%#\n]+\$", text):
-        assert not re.search(r"[&%#_^~]", outside.replace("\N{NO-BREAK SPACE}", ""))
+        assert not re.search(r"[&%#_^]", outside)
+        assert outside.count("~") == text.count("\N{NO-BREAK SPACE}")
     assert "\n" not in found

@@ -206,14 +206,15 @@ def _character(sign: str) -> str:
             return f"${mark}{{{sign.translate(scripts)}}}$"
     plainer = unicodedata.normalize("NFKC", sign)
     return "".join(
-        f"${_greek(part)}$" if _is_greek(part) else _CHARACTERS.get(part, part) for part in plainer
+        f"${_greek(part).rstrip()}$" if _is_greek(part) else _CHARACTERS.get(part, part)
+        for part in plainer
     )
 
 
 def _base(text: str) -> str:
     if text == "‖":
         return r"\Vert"
-    return "".join(_greek(sign) for sign in text)
+    return "".join(_greek(sign) for sign in text).rstrip()
 
 
 def _script(text: str) -> str:
