@@ -31,6 +31,15 @@ def refused(*arguments):
         ("table igp-table12 --seeds 9", "--seeds 9: igp-table12 has seeds 1 to 5"),
         ("table igp-table12 --set epochs=1", "expected SECTION.KEY=VALUE"),
         ("table igp-table12 --set training.epoch=1", "did you mean epochs?"),
+        ("explain igp-tabel12 AE AU", "did you mean igp-table12"),
+        ("explain igp-table12 EA AU", "unknown row 'EA'; did you mean AE"),
+        ("explain igp-table12 AE UA", "unknown column 'UA'; did you mean AU"),
+        ("explain igp-table12 AE AU --group MINST", "unknown group 'MINST'; did you mean MNIST?"),
+        ("explain igp-table12 IWAE AU", "row 'IWAE' may be any of: 'IWAE (k = 1), DGP', "),
+        ("explain du-vae-table1 VAE NLL", "stands in 3 groups; choose one with --group: Yahoo, "),
+        ("explain igp-figure6 AE AU", "is a figure, not a table"),
+        ("explain igp-table12 AE AU --scale smok", "did you mean smoke?"),
+        ("explain igp-table12 AE AU --set epochs=1", "expected SECTION.KEY=VALUE"),
         ("show igp-tabel12", "did you mean igp-table12"),
         ("show igp-tabel12 --yaml", "did you mean igp-table12"),
         ("show nowhere.yaml", "nowhere.yaml: no such file"),
@@ -76,6 +85,7 @@ def test_an_evaluation_that_does_not_exist_is_told(finished):
         ("table", "Missing argument 'TABLE'"),
         ("table igp-table12 --sede 3", "No such option"),
         ("table igp-table12 --format pdf", "'pdf' is not one of 'md', 'console', 'csv'"),
+        ("explain igp-table12 AE", "Missing argument 'COLUMN'"),
         ("table igp-table12 --limit 5", "5 is not in the range x>=10"),
         ("run igp-table12 --seeds many", "'many' is not a valid integer"),
         ("train igp-table12", "Missing option '--row'"),
@@ -113,8 +123,9 @@ def test_missing_data_is_told_with_what_to_type(tmp_path):
 def test_a_damaged_record_is_named_wherever_it_is_read(results):
     path = next((results / "records").glob("*.json"))
     path.write_text("{")
-    for command in ("run", "table", "status", "plot"):
-        told = refused(command, "igp-table12", "--scale", "smoke", "--results-dir", results)
+    for command in ("run", "table", "explain", "status", "plot"):
+        cell = ["VAE, DGP", "AU"] if command == "explain" else []
+        told = refused(command, "igp-table12", *cell, "--scale", "smoke", "--results-dir", results)
         assert str(path) in told and "restore it or delete it" in told
 
 

@@ -80,6 +80,7 @@ def test_completion_imports_nothing_heavy(line, offered, tmp_path):
         ["table", "igp-table12", "--scale", "smoke", "--format", "latex"],
         ["table", "igp-table12", "--scale", "smoke", "--format", "html"],
         ["table", "igp-table12", "--scale", "smoke", "--format", "json"],
+        ["explain", "igp-table12", "AE", "AU", "--scale", "smoke"],
         ["status", "--scale", "smoke"],
         ["plot", "igp-figure6", "--scale", "smoke", "--out", "figure.png"],
         ["plot", "igp-table12", "--scale", "smoke", "--out", "curves.svg"],

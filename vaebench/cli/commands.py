@@ -11,6 +11,7 @@ import click
 
 from vaebench.cli.crew import Crew
 from vaebench.cli.options import (
+    change_options,
     complete_data,
     complete_specs,
     crew_options,
@@ -164,7 +165,8 @@ def eval_command(
     "--format",
     "form",
     type=click.Choice(["md", "console", "csv", "latex", "html", "json"]),
-    help="[default: console on a terminal, md in a pipe]",
+    help="latex needs booktabs; html is a page of its own; json are the cells with what is behind "
+    "them [default: console on a terminal, md in a pipe].",
 )
 @click.option(
     "--show",
@@ -185,6 +187,36 @@ def table_command(
     from vaebench.cli.table import show_table
 
     show_table(table, scale, form, show, selection, results)
+
+
+@click.command("explain")
+@click.argument("table", shell_complete=complete_specs)
+@click.argument("row")
+@click.argument("column")
+@click.option("--group", help="The column group, where several have this row and column.")
+@scale_option
+@change_options
+@results_option
+def explain_command(
+    table: str,
+    row: str,
+    column: str,
+    group: str | None,
+    scale: str,
+    selection: Selection,
+    results: Path,
+) -> None:
+    """One number: where the paper's and ours come from.
+
+    ROW and COLUMN are those of the CSV (`vaebench table TABLE --format csv`); part of a name is
+    enough.
+
+    \b
+    vaebench explain igp-table12 'VAE, DGP' Rec.
+    """
+    from vaebench.cli.explain import explain_cell
+
+    explain_cell(table, row, group, column, scale, selection, results)
 
 
 @click.command("plot")
@@ -238,6 +270,7 @@ COMMANDS = (
     train_command,
     eval_command,
     table_command,
+    explain_command,
     plot_command,
     status_command,
 )

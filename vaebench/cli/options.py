@@ -35,7 +35,7 @@ def results_option(command: Command) -> Command:
         "--results-dir",
         "results",
         type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda ctx, parameter, value: value or _default_results(),
+        callback=lambda ctx, parameter, value: value or default_results(),
         help="Where runs, records and tables are kept [default: $VAEBENCH_RESULTS or ./results].",
     )(command)
 
@@ -134,6 +134,16 @@ def selection_options(command: Command) -> Command:
     return decorated
 
 
+def change_options(command: Command) -> Command:
+    """`--limit --set`, given to the command as one Selection: whose runs, not which."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, limit: int | None, settings: tuple[str, ...], **rest: Any) -> Any:
+        return command(*arguments, selection=Selection(None, (), limit, settings), **rest)
+
+    return _SELECTION[2](_SELECTION[3](wrapped))
+
+
 def complete_specs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Table and figure ids for the shell."""
     return [n for n in (*table_paths(), *figure_paths()) if n.startswith(incomplete)]
@@ -144,5 +154,6 @@ def complete_data(ctx: click.Context, parameter: click.Parameter, incomplete: st
     return [name for name in CATALOG if name.startswith(incomplete)]
 
 
-def _default_results() -> Path:
+def default_results() -> Path:
+    """The results folder where none is named."""
     return Path(os.environ.get("VAEBENCH_RESULTS") or "results")

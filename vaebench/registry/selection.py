@@ -40,17 +40,17 @@ class Selection:
         """Those of `names` that `--only` picks; UserError for a pattern that picks none."""
         picked: set[str] = set()
         for pattern in self.only:
-            matches = _matches(pattern, names)
-            if not matches:
+            found = matches(pattern, names)
+            if not found:
                 raise UserError(f"--only {pattern!r}: {unknown('row or group', pattern, names)}")
-            picked.update(matches)
+            picked.update(found)
         return picked
 
 
 EVERYTHING = Selection()
 
 
-def _matches(pattern: str, names: Sequence[str]) -> list[str]:
+def matches(pattern: str, names: Sequence[str]) -> list[str]:
     """Case-blind: the name itself, else by wildcards, else every name that contains the pattern."""
     folded = pattern.casefold()
     exact = [name for name in names if name.casefold() == folded]

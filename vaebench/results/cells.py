@@ -7,7 +7,7 @@ from typing import Any
 from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.published import Key
 from vaebench.registry.runs import Evaluation, Run
-from vaebench.results.measured import Measured
+from vaebench.results.measured import Measured, State
 from vaebench.store.store import Record, Store
 
 
@@ -46,6 +46,7 @@ def _cell(
         return Measured("diverged", seeds=seeds, wanted=wanted, runs=tuple(diverged))
     if not done:
         return Measured("failed" if failed & set(ids) else "missing", wanted=wanted)
+    picked = None
     if measurement.column.aggregation == "best":
         picked = _best(measurement, done)
         value, std = _value(measurement, done[picked]) if picked else None, None
@@ -53,8 +54,9 @@ def _cell(
         values = [_value(measurement, record) for record in done.values()]
         value, std = _mean(values)
     if value is None:
-        return Measured("not applicable", seeds=len(done), wanted=wanted, runs=tuple(done))
-    return Measured("measured", value, std, len(done), wanted, tuple(done))
+        state: State = "not applicable"
+        return Measured(state, None, None, len(done), wanted, tuple(done), picked)
+    return Measured("measured", value, std, len(done), wanted, tuple(done), picked)
 
 
 def _value(measurement: Measurement, record: Record) -> Any:

@@ -11,7 +11,8 @@ class Measured:
     """One measured cell.
 
     `std` is the population deviation over seeds where the column has one. `seeds` of `wanted` seeds
-    are in it; fewer is always shown. `runs` are the ids of the runs behind the value.
+    are in it; fewer is always shown. `runs` are the ids of the runs behind the value, `picked` the
+    one of them that a best-of-n takes it from.
     """
 
     state: State
@@ -20,3 +21,4 @@ class Measured:
     seeds: int = 0
     wanted: int = 0
     runs: tuple[str, ...] = ()
+    picked: str | None = None
