@@ -102,6 +102,23 @@ def test_notes_stand_below(toy):
     check(text)
 
 
+def test_wide_tables_are_set_small():
+    sizes = {
+        name: to_latex(page_of(name, "published")).partition(r"\begingroup")[2].splitlines()[0]
+        for name in ("igp-table12", "ar-elbo-table3", "ar-elbo-table1")
+    }
+    assert sizes["igp-table12"] == r"\small"
+    assert sizes["ar-elbo-table3"].startswith(r"\scriptsize\setlength")
+    assert sizes["ar-elbo-table1"].startswith(r"\scriptsize\setlength")
+
+
+def test_an_entry_is_no_argument_of_the_rule_above(toy):
+    toy.spec["layout"]["panels"][0]["corner"] = "[c]"
+    toy.spec["layout"]["panels"][0]["blocks"] = [{"lines": [{"row": "A", "label": "*A"}, "B"]}]
+    rows = check(to_latex(toy_page(toy)))[0]
+    assert [row[0] for row in rows if row[0]] == ["{}[c]", "{}*A", "B"]
+
+
 def test_a_hostile_table(toy):
     signs = r"50% & #1_$ \end{table} ~^ [x] <b> {"
     layout = toy.spec["layout"]["panels"][0]

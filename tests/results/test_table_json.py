@@ -15,7 +15,7 @@ from vaebench.results.table_json import to_json
 
 HEAD = [
     *("table", "paper", "caption", "scale", "reduced", "changes", "statement", "data", "runs"),
-    *("commits", "machines", "cells", "notes"),
+    *("code", "machines", "cells", "notes"),
 ]
 
 
@@ -75,6 +75,8 @@ def test_the_facts_of_the_committed_records():
     document = read(page_of("igp-table12"))
     assert document["data"] == [{"name": "mnist", "kind": "original"}]
     assert document["runs"]["needed"] == 45
+    assert [len(one["commit"]) for one in document["code"]] == [40] * len(document["code"])
+    assert set(document["machines"][0]) == {"torch", "device", "processor"}
     (cell,) = (
         cell for cell in document["cells"] if (cell["row"], cell["column"]) == ("VAE, DGP", "Rec.")
     )
@@ -87,6 +89,7 @@ def test_the_facts_of_the_committed_records():
     ours = cell["ours"]
     assert round(ours["value"], 2) == 79.02
     assert len(ours["runs"]) == ours["seeds"] == ours["seeds_wanted"] == 5
+    assert ours["picked"].startswith("igp.vae-mnist-seed3-")
     assert (ours["unit"], ours["dialect"]) == ("nats an image", "rec@test-one-sample")
     assert (ours["state"], ours["aggregation"], ours["std"]) == ("measured", "best", None)
 

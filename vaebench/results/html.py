@@ -23,6 +23,7 @@ thead th { text-align: center; vertical-align: bottom; }
 thead th[colspan]:not(.corner) { border-bottom: 1px solid #999; }
 thead th.corner { text-align: left; }
 tbody { border-top: 1px solid; }
+sub, sup { line-height: 0; }
 .number { text-align: right; white-space: nowrap; }
 .ours { background: #f2f5fa; }
 .notes { font-size: 0.9rem; color: #444; }

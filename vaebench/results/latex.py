@@ -10,7 +10,9 @@ from vaebench.results.headers import storeys
 from vaebench.results.page import Page
 from vaebench.results.typeset import ABOVE, BELOW, Code, Formula, Symbol, Words, pieces, styled
 
-_WIDE = 10  # columns, from which on the type is small
+# The type that a panel of so many characters fits a page in, at the usual 345 pt.
+_SIZES = ((70, r"\small"), (85, r"\footnotesize"))
+_SMALLEST = r"\scriptsize\setlength{\tabcolsep}{3pt}"
 _LONG = 40  # characters, from which on a column breaks its lines
 _CHARACTERS = {
     **{sign: f"\\{sign}" for sign in "%#&$_{}"},
@@ -87,8 +89,7 @@ def _packages(text: str) -> Iterator[str]:
 
 def _panel(panel: GridPanel) -> Iterator[str]:
     sides = 2 if any(block.label for block in panel.blocks) else 1
-    small = len(panel.headers) > _WIDE
-    yield r"\begingroup" + (r"\scriptsize\setlength{\tabcolsep}{3pt}" if small else r"\small")
+    yield rf"\begingroup{_size(panel)}"
     yield rf"\begin{{tabular}}{{{'l' * sides}{_alignment(panel)}}}"
     yield r"\toprule"
     yield from _head(panel, sides)
@@ -99,6 +100,17 @@ def _panel(panel: GridPanel) -> Iterator[str]:
             yield _line(line, sides, label, len(block.lines) if index == 0 else 0)
     yield r"\bottomrule"
     yield r"\end{tabular}\par\endgroup"
+
+
+def _size(panel: GridPanel) -> str:
+    """The size of type, by the characters of a line; long texts break and do not count in full."""
+    lines = [line for block in panel.blocks for line in block.lines]
+    sides = [block.label or "" for block in panel.blocks]
+    columns = [sides, [line.label for line in lines]]
+    columns += [[plain(line.cells[index]) for line in lines] for index in range(len(panel.headers))]
+    widths = [min(max(map(len, texts), default=0), _LONG) for texts in columns]
+    width = sum(widths) + 2 * len(widths)
+    return next((size for most, size in _SIZES if width <= most), _SMALLEST)
 
 
 def _alignment(panel: GridPanel) -> str:
@@ -119,7 +131,8 @@ def _head(panel: GridPanel, sides: int) -> Iterator[str]:
     count = len(panel.headers)
     for storey in range(len(lines)):
         last = storey == len(lines) - 1
-        entries = [_spanning(latex_text(panel.corner) if last else "", sides, "l")]
+        corner = _protected(latex_text(panel.corner)) if last else ""
+        entries = [_spanning(corner, sides, "l")]
         shown = {c.column: c for line in lines for c in line if c.last_storey == storey}
         column = 0
         while column < count:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vaebench.data import catalog
 from vaebench.registry.expansion import Expansion
@@ -15,6 +15,30 @@ from vaebench.results.measured import Measured
 from vaebench.store.store import Store
 
 
+class Code(NamedTuple):
+    """The code of a run; `commit` is None where it did not lie in a checkout."""
+
+    vaebench: str
+    commit: str | None
+    modified: bool | None
+
+    def __str__(self) -> str:
+        if not self.commit:
+            return f"vaebench {self.vaebench}"
+        return f"commit {self.commit[:10]}{' with changes' if self.modified else ''}"
+
+
+class Machine(NamedTuple):
+    """What a run ran on."""
+
+    torch: str
+    device: str
+    processor: str
+
+    def __str__(self) -> str:
+        return f"torch {self.torch} on {self.processor}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What stands behind our numbers; `data` are names and kinds."""
@@ -25,8 +49,8 @@ class Facts:
     data: tuple[tuple[str, str], ...]
     runs_done: int
     runs_needed: int
-    commits: tuple[str, ...]
-    machines: tuple[str, ...]
+    code: tuple[Code, ...]
+    machines: tuple[Machine, ...]
 
 
 @dataclass(frozen=True)
@@ -91,8 +115,8 @@ def _facts(
         data=tuple((name, catalog.lookup(name).kind) for name in names),
         runs_done=len(ids),
         runs_needed=len(expansion.runs),
-        commits=tuple(dict.fromkeys(_commit(source) for source in sources)),
-        machines=tuple(dict.fromkeys(_machine(source) for source in sources)),
+        code=tuple(dict.fromkeys(Code(p["vaebench"], p["commit"], p["modified"]) for p in sources)),
+        machines=tuple(dict.fromkeys(_machine(p) for p in sources)),
     )
 
 
@@ -116,18 +140,13 @@ def _statement(spec: TableSpec, facts: Facts, measured: dict[Key, Measured]) -> 
         parts.append(f"reduced, so not comparable with the paper: {facts.reduced}")
     if facts.changes:
         parts.append(f"changed runs ({facts.changes})")
-    return ", ".join([*parts, *facts.commits, *facts.machines]) + "."
+    origin = dict.fromkeys(str(one) for one in (*facts.code, *facts.machines))
+    return ", ".join([*parts, *origin]) + "."
 
 
-def _commit(provenance: dict[str, Any]) -> str:
-    if not provenance["commit"]:
-        return f"vaebench {provenance['vaebench']}"
-    return f"commit {provenance['commit'][:10]}{' with changes' if provenance['modified'] else ''}"
-
-
-def _machine(provenance: dict[str, Any]) -> str:
-    processor = "cpu" if provenance["numerics"]["device"] == "cpu" else "gpu"
-    return f"torch {provenance['torch']} on {provenance[processor]}"
+def _machine(provenance: dict[str, Any]) -> Machine:
+    device = provenance["numerics"]["device"]
+    return Machine(provenance["torch"], device, provenance["cpu" if device == "cpu" else "gpu"])
 
 
 def _notes(expansion: Expansion, ours: bool) -> list[str]:

@@ -26,8 +26,8 @@ def to_json(page: Page) -> str:
         "statement": page.statement,
         "data": [{"name": name, "kind": kind} for name, kind in facts.data],
         "runs": {"done": facts.runs_done, "needed": facts.runs_needed},
-        "commits": list(facts.commits),
-        "machines": list(facts.machines),
+        "code": [one._asdict() for one in facts.code],
+        "machines": [one._asdict() for one in facts.machines],
         "cells": [
             _cell(key, page.printed.get(key), page.measured.get(key), page.columns.get(key.column))
             for key in dict.fromkeys([*page.printed, *page.measured])
@@ -70,6 +70,7 @@ def _ours(cell: Measured, column: Column | None) -> dict[str, Any]:
         "dialect": column.dialect if column else None,
         "aggregation": column.aggregation if column else None,
         "runs": list(cell.runs),
+        "picked": cell.picked,
     }
 
 
