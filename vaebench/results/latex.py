@@ -191,8 +191,8 @@ def _piece(piece: Words | Symbol | Code | Formula) -> str:
     if isinstance(piece, Code):
         return rf"\texttt{{{_words(piece.text)}}}"
     if isinstance(piece, Symbol):
-        scripts = "'" * piece.primes
-        scripts += f"_{{{_script(piece.below)}}}" if piece.below else ""
+        scripts = f"_{{{_script(piece.below)}}}" if piece.below else ""
+        scripts += "'" * piece.primes  # right before the exponent, or TeX counts two of them
         scripts += f"^{{{_script(piece.above)}}}" if piece.above else ""
         return f"${_base(piece.base)}{scripts}$"
     return _words(piece.text)
