@@ -1,5 +1,8 @@
 """The Bernoulli log-likelihood against torch's cross-entropy and against calculus."""
 
+import os
+import shutil
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -76,6 +79,24 @@ def test_the_gradient_is_that_of_the_plain_formula(case, binary):
     (log_likelihood(ours, x) * weights).sum().backward()
     (plain(theirs, x) * weights).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler"
+)
+def test_compiled_it_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    logits, x = draw((0, 3, 4, 50), torch.float32)
+    weights = torch.randn(3, 4)
+    compiled = torch.compile(lambda logits, x: log_likelihood(logits, x), fullgraph=True)
+    found, gradients = [], []
+    for likelihood in (compiled, log_likelihood):
+        leaf = logits.clone().requires_grad_()
+        found.append(likelihood(leaf, x))
+        (found[-1] * weights).sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_the_gradient_is_that_of_finite_differences():
