@@ -1,0 +1,119 @@
+"""What a case is: a baseline, ours, and what is expected of their ratio."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from memory import give_back_freed_memory
+from timing import Side
+from vaebench.data.loading import Batch, DataInfo, Split
+from vaebench.registry.runs import Optimizer
+from vaebench.training.allocator import keep_freed_memory
+from vaebench.training.loop import epoch_order
+from vaebench.training.numerics import Numerics
+from vaebench.training.recipe import Objective, Recipe
+
+SIZE, BATCH = 60_000, 128
+INFO = DataInfo("random", "stand-in", (1, 28, 28), 10, SIZE, 0)
+ADAM = Optimizer(name="adam", lr=1e-3, eps=1e-7)  # Keras' epsilon
+
+
+class Skipped(Exception):
+    """A case that cannot run here; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two sides; `difference` is the relative one of their losses at equal weights."""
+
+    baseline: Side
+    ours: Side
+    difference: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """`build` makes the sides, each turn of which is `steps` steps long; without a `target` the
+    ratio is only reported."""
+
+    name: str
+    build: Callable[[Numerics, int], Pair]
+    steps: int
+    target: float | None = None
+
+
+def images() -> Tensor:
+    """Random uint8 images [SIZE, 1, 28, 28], mostly dark as digits are."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(SIZE, 1, 28, 28, generator=generator).pow_(4).mul_(255).to(torch.uint8)
+
+
+def split() -> Split:
+    return Split(images(), torch.zeros(SIZE, dtype=torch.int64))
+
+
+def batches(data: Split) -> Iterator[Batch]:
+    """The training loop's batches without end; the short one that ends an epoch is left out."""
+    epoch = 0
+    while True:
+        epoch += 1
+        for index in torch.split(epoch_order(len(data), 0, epoch), BATCH):
+            if len(index) == BATCH:
+                yield data.take(index)
+
+
+class Ours:
+    """The steps of a recipe as the training loop does them, sums of the loss included."""
+
+    def __init__(self, recipe: Recipe, data: Split, objective: Objective | None = None) -> None:
+        self.recipe = recipe
+        self.objective = objective or recipe.objective
+        self.batches = batches(data)
+        self.count = 0
+        self.total = torch.zeros(())
+        recipe.model.train()
+        recipe.procedure.prepare(recipe.model, ADAM)
+
+    def step(self) -> None:
+        batch = next(self.batches)
+        self.count += 1
+        terms = self.recipe.procedure.step(self.recipe.model, self.objective, batch, self.count)
+        self.total = self.total + terms["loss"].detach() * len(batch.y)
+
+
+def our_side(numerics: Numerics, run: Callable[[], object], flop: float) -> Side:
+    """The route that the probe chose, and freed memory kept, as in a real run."""
+
+    def enter() -> None:
+        numerics.apply()
+        keep_freed_memory()
+
+    return Side("vaebench", enter, run, flop)
+
+
+def baseline_side(name: str, threads: int, run: Callable[[], object], flop: float) -> Side:
+    """The default route and the allocator as it is."""
+
+    def enter() -> None:
+        Numerics("cpu", threads, "default").apply()
+        give_back_freed_memory()
+
+    return Side(name, enter, run, flop)
+
+
+def repeated(step: Callable[[], object], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            step()
+
+    return run
+
+
+def count_flop(step: Callable[[], object]) -> float:
+    """Floating point operations of the matrix products in one step, which is done."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return float(counter.get_total_flops())
