@@ -1,6 +1,7 @@
 """The loop: exact means, and a stop at any instant that leaves no trace in the result."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -327,3 +328,37 @@ def test_a_broken_last_step_has_diverged_though_its_loss_was_finite(checkpoint):
     )
     assert len(trained.history) == EPOCHS
     assert trained.diverged == "the last steps left weights that are not finite"
+
+
+# Compiled.
+
+compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler is here"
+)
+
+
+def case_of(name, **values):
+    return next(c for c in METHOD_CASES if c.name == name and values.items() <= c.values.items())
+
+
+@compiler
+def test_compiled_training_of_an_autoencoder_is_the_training(tmp_path):
+    case = case_of("igp.autoencoder")
+    eager, model, _ = run(case, tmp_path / "eager.pt")
+    compiled, other, _ = run(case, tmp_path / "compiled.pt", change=Recipe.compiled)
+    for one, two in zip(eager.history, compiled.history, strict=True):
+        assert two == pytest.approx(one, rel=1e-5)
+    for name, value in model.state_dict().items():
+        assert torch.allclose(other.state_dict()[name], value, atol=1e-4)
+
+
+@compiler
+def test_compiled_training_goes_on_with_the_same_bits(tmp_path):
+    case = case_of("igp.iwae", posterior="diagonal")
+    straight, model, random = run(case, tmp_path / "straight.pt", change=Recipe.compiled)
+    run(case, tmp_path / "stopped.pt", epochs=EPOCHS - 1, change=Recipe.compiled)
+    torch.compiler.reset()
+    resumed, again, random_after = run(case, tmp_path / "stopped.pt", change=Recipe.compiled)
+    assert same(again.state_dict(), model.state_dict())
+    assert same(resumed.history, straight.history)
+    assert torch.equal(random_after, random)

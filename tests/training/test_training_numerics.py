@@ -85,3 +85,14 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve().device == "cuda" and resolve("cpu").device == "cpu"
     assert resolve().matmul == "default"  # the route is a matter of CPUs
+
+
+def test_compiling_needs_a_compiler(monkeypatch):
+    monkeypatch.setattr(numerics.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match=r"--compile: there is no C\+\+ compiler"):
+        resolve("cpu", compile=True)
+    monkeypatch.setattr(numerics.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="there is no triton here"):
+        resolve("cuda", compile=True)
+    monkeypatch.setattr(numerics.shutil, "which", lambda name: f"/bin/{name}")
+    assert resolve("cpu", compile=True).compile and not resolve("cpu").compile

@@ -19,6 +19,7 @@ class Crew:
     jobs: int | None = None
     gpus: tuple[int, ...] = ()
     device: str | None = None
+    compile: bool = False
 
     def numerics(self) -> "Numerics":
         """The numerics of runs that start now."""
@@ -26,7 +27,7 @@ class Crew:
 
         if self.gpus and self.device not in (None, "cuda"):
             raise UserError(f"--gpus and --device {self.device} exclude each other")
-        return resolve("cuda" if self.gpus else self.device)
+        return resolve("cuda" if self.gpus else self.device, compile=self.compile)
 
     def backend(self, runs: int, device: str) -> "Callable[..., Outcome]":
         """What does a plan with so many open runs on this kind of device.

@@ -59,7 +59,7 @@ def device_option(command: Command) -> Command:
 
 
 def crew_options(command: Command) -> Command:
-    """`--jobs --gpus --device`, given to the command as one Crew."""
+    """`--jobs --gpus --device --compile`, given to the command as one Crew."""
 
     @click.option(
         "--jobs",
@@ -70,11 +70,21 @@ def crew_options(command: Command) -> Command:
     )
     @click.option("--gpus", metavar="0,1", help="GPUs to use, by number; a worker has one.")
     @device_option
+    @click.option(
+        "--compile",
+        is_flag=True,
+        help="Compile training: pays after some minutes a run, moves the last bits.",
+    )
     @functools.wraps(command)
     def wrapped(
-        *arguments: Any, jobs: int | None, gpus: str | None, device: str | None, **rest: Any
+        *arguments: Any,
+        jobs: int | None,
+        gpus: str | None,
+        device: str | None,
+        compile: bool,
+        **rest: Any,
     ) -> Any:
-        return command(*arguments, crew=Crew(jobs, read_gpus(gpus), device), **rest)
+        return command(*arguments, crew=Crew(jobs, read_gpus(gpus), device, compile), **rest)
 
     decorated: Command = wrapped
     return decorated

@@ -10,6 +10,7 @@ from vaebench.execution.report import Reporter
 from vaebench.execution.session import LOOK_EVERY, Outcome, Session, attempt
 from vaebench.store import provenance
 from vaebench.store.store import Record, Store
+from vaebench.training.allocator import keep_freed_memory
 from vaebench.training.numerics import Numerics, resolve
 
 
@@ -23,7 +24,8 @@ def run_plan(
 ) -> Outcome:
     """Do what is open. A run that fails fails alone; missing data stops before anything starts.
     Runs that another process works on are waited for, and taken over if it leaves them."""
-    provenance.code()  # read now: a commit made while runs go on is not the code that made them
+    provenance.code()  # as it is now
+    keep_freed_memory()
     views = Views(data_dir)
     open_work = plan.open(store)
     views.require(entry.run.data for entry in open_work)

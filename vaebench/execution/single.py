@@ -107,7 +107,7 @@ def _train(
     torch.manual_seed(run.seed)
     recipe = methods.build(run.method, data.info, run.arguments, inputs)
     trained = train(
-        recipe,
+        recipe.compiled() if settings.compile else recipe,
         data.train.to(device),
         run.training,
         seed=run.seed,

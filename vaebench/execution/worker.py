@@ -61,8 +61,10 @@ def serve(connection: Connection, assignment: Assignment) -> None:
     from vaebench.execution.session import attempt
     from vaebench.store import provenance
     from vaebench.store.store import Store
+    from vaebench.training.allocator import keep_freed_memory
     from vaebench.training.numerics import Numerics
 
+    keep_freed_memory()
     provenance.adopt_code(assignment.code)
     try:
         plugins.load(assignment.plugins)

@@ -1,8 +1,11 @@
-"""What can move a result's last bits: device, threads and the matmul route.
+"""What can move a result's last bits: device, threads, the matmul route and compilation.
 
 Resolved once a run, stored with it and used again when it resumes.
 """
 
+import importlib.util
+import os
+import shutil
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +19,14 @@ _PROBE_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Numerics:
-    """`matmul` is `onednn` where float32 products go to oneDNN, else `default`."""
+    """`matmul` is `onednn` where float32 products go to oneDNN, else `default`; `compile` says that
+    training goes through torch.compile."""
 
     device: str
     threads: int
     matmul: str
     precision: str = "float32"
+    compile: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -35,11 +40,24 @@ class Numerics:
         return torch.device(self.device)
 
 
-def resolve(device: str | None = None, threads: int = 1) -> Numerics:
-    """The numerics of a new run here: the GPU where there is one, else the CPU's best route."""
+def resolve(device: str | None = None, threads: int = 1, *, compile: bool = False) -> Numerics:
+    """The numerics of a new run here: the GPU where there is one, else the CPU's best route.
+
+    UserError if `compile` is wanted where no compiler is.
+    """
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if compile and not _has_compiler(chosen):
+        what = "triton" if chosen.startswith("cuda") else "C++ compiler (g++, clang++ or $CXX)"
+        raise UserError(f"--compile: there is no {what} here; without it runs are slower, no more")
     route = _best_route() if chosen == "cpu" else "default"
-    return Numerics(chosen, threads, route)
+    return Numerics(chosen, threads, route, compile=compile)
+
+
+def _has_compiler(device: str) -> bool:
+    """Whether torch.compile finds what it needs to make code for a device."""
+    if device.startswith("cuda"):
+        return importlib.util.find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
 
 
 def _best_route() -> str:

@@ -1,9 +1,10 @@
 """What a method hands to the loop."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from vaebench.data.loading import Batch
@@ -26,6 +27,10 @@ class Recipe:
     model: LatentModel
     objective: Objective
     procedure: Procedure = field(default_factory=Joint)
+
+    def compiled(self) -> "Recipe":
+        """The same with its objective compiled, a shape at a time: it is made in the first step."""
+        return replace(self, objective=torch.compile(self.objective, dynamic=False))
 
 
 RecipeMaker = Callable[..., Recipe]
