@@ -31,9 +31,7 @@ def trivial(seed: int) -> Work:
             method="igp.autoencoder",
             arguments={"latent": 1, "hidden": [1]},
             data=DataView(dataset="digits-28x28", limit=10),
-            training=Training(
-                batch_size=10, epochs=1, optimizer=Optimizer(name="adam", lr=0.001)
-            ),
+            training=Training(batch_size=10, epochs=1, optimizer=Optimizer(name="adam", lr=0.001)),
             seed=seed,
             paper="igp",
             version=1,
@@ -58,15 +56,28 @@ class Clock(Reporter):
 
 
 def measure(plan: Plan, store: Store, jobs: int) -> tuple[float, float]:
-    """Milliseconds a run from end to end of the runs, and seconds in all with the workers' start."""
+    """Milliseconds from the end of a run to the end of the next, and seconds with the start."""
     clock = Clock()
     started = time.perf_counter()
-    assignment = Assignment(
-        store.root, store.root, resolve("cpu").as_dict(), (), provenance.code()
-    )
+    assignment = Assignment(store.root, store.root, resolve("cpu").as_dict(), (), provenance.code())
     session = Session(plan.work.values(), store, clock, lambda: None)
     Workers(session, cpu_slots(jobs), assignment, store, clock, PATIENCE).run()
     return clock.ms_a_run, time.perf_counter() - started
+
+
+def compare(runs: int, jobs: int) -> dict[str, float]:
+    """Milliseconds a run: trained and stored, and dispatched alone."""
+    work = [trivial(seed) for seed in range(runs)]
+    plan = Plan({entry.run.id: entry for entry in work})
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        for what in ("trained and stored", "dispatched alone"):
+            found[what], total = measure(plan, store, jobs)
+            print(
+                f"  {what}: {found[what]:.2f} ms a run, {total:.1f} s for {runs} on {jobs} workers"
+            )
+    return found
 
 
 def main() -> None:
@@ -74,16 +85,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=cores())
     options = parser.parse_args()
-    work = [trivial(seed) for seed in range(options.runs)]
-    plan = Plan({entry.run.id: entry for entry in work})
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        for what in ("trained and stored", "dispatched alone"):
-            each, total = measure(plan, store, options.jobs)
-            print(
-                f"{options.runs} runs {what} on {options.jobs} workers: "
-                f"{each:.2f} ms a run, {total:.1f} s in all"
-            )
+    compare(options.runs, options.jobs)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import dispatch
 import igp
 import peak
 import pythae_case
 import seeds
 from cases import Case, Skipped
 from timing import Side, Turn, cpu_ratios, interleave, ratios, spread
+from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
 CASES = {case.name: case for case in (*igp.CASES, *pythae_case.CASES)}
 SEEDS = "seeds-as-processes"
+DISPATCH = "dispatch"
+DISPATCH_RUNS, DISPATCH_MS = 1000, 5.0
 
 
 def main() -> None:
@@ -36,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads < 1 or options.repeats < 1:
         parser.error("--threads and --repeats are numbers from 1")
-    known = [*CASES, SEEDS]
+    known = [*CASES, SEEDS, DISPATCH]
     if options.list:
         print("\n".join(known))
         return
@@ -61,6 +65,8 @@ def main() -> None:
         try:
             if name == SEEDS:
                 report["cases"][name] = run_seeds(options.threads, options.repeats)
+            elif name == DISPATCH:
+                report["cases"][name] = run_dispatch()
             else:
                 report["cases"][name] = run(CASES[name], chosen, options.repeats, reached)
         except Skipped as reason:
@@ -137,6 +143,14 @@ def run_seeds(threads: int, rounds: int) -> dict[str, Any]:
         print(
             f"  k = {samples}: throughput {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
         )
+    return found
+
+
+def run_dispatch() -> dict[str, Any]:
+    print(f"\n{DISPATCH}: what the engine adds to a run")
+    found: dict[str, Any] = dispatch.compare(DISPATCH_RUNS, cores())
+    found["verdict"] = "reached" if max(found.values()) <= DISPATCH_MS else "not reached"
+    print(f"  at most {DISPATCH_MS:.0f} ms a run: {found['verdict']}")
     return found
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from vaebench.estimators.bernoulli import log_likelihood
+from vaebench.estimators.bernoulli import linear_log_likelihood, log_likelihood
 
 law = settings(deadline=None, max_examples=25)
 sizes = st.integers(1, 6)
@@ -155,3 +155,40 @@ def test_real_pixels_are_scored_between_the_binary_ones_and_below_their_entropy(
     torch.testing.assert_close(mixed, 0.75 * ends[0], rtol=1e-10, atol=1e-10)
     best = log_likelihood(torch.logit(x, 1e-12).unsqueeze(0), x)
     assert (found <= best + 1e-9).all() and (best < 0).all()
+
+
+# The likelihood with its output layer.
+
+
+def layer(case, dtype):
+    """Features [S, B, 3], weight [D, 3], bias [D] and pixels [B, D]."""
+    logits, x = draw(case, dtype)
+    generator = torch.Generator().manual_seed(case[0])
+    h, weight, bias = (
+        torch.randn(*shape, dtype=dtype, generator=generator)
+        for shape in ((*logits.shape[:2], 3), (logits.shape[-1], 3), (logits.shape[-1],))
+    )
+    return h, weight, bias, x
+
+
+@law
+@given(cases)
+def test_with_its_layer_it_is_the_likelihood_of_the_logits(case):
+    h, weight, bias, x = layer(case, torch.float64)
+    parts = [h, weight, bias]
+    outer = torch.randn(h.shape[:2], dtype=torch.float64)
+    results = []
+    for likelihood in (linear_log_likelihood, lambda *p: log_likelihood(F.linear(*p[:3]), p[3])):
+        leaves = [part.clone().requires_grad_() for part in parts]
+        value = likelihood(*leaves, x)
+        (value * outer).sum().backward()
+        results.append([value, *(leaf.grad for leaf in leaves)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_with_its_layer_both_derivatives_are_those_of_finite_differences():
+    *parts, x = layer((0, 2, 3, 4), torch.float64)
+    leaves = [part.requires_grad_() for part in parts]
+    assert torch.autograd.gradcheck(lambda *p: linear_log_likelihood(*p, x), leaves)
+    assert torch.autograd.gradgradcheck(lambda *p: linear_log_likelihood(*p, x), leaves)

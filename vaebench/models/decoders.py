@@ -26,7 +26,9 @@ class BernoulliMlpDecoder(nn.Module):
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over pixels: x [B, *shape], z [S, B, K] -> [S, B]."""
-        return bernoulli.log_likelihood(self.logits(z), x.flatten(1))
+        h = torch.unflatten(self.layers(z.flatten(0, -2)), 0, z.shape[:-1])
+        output = self.output
+        return bernoulli.linear_log_likelihood(h, output.weight, output.bias, x.flatten(1))
 
     def mean(self, z: Tensor) -> Tensor:
         """E[x|z], the pixel probabilities: [..., K] -> [..., *shape]."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from vaebench.models.activations import Tanh
+
 
 class MlpEncoder(nn.Module):
     """Tanh layers on the flattened input: [B, *shape] -> [B, hidden[-1]] (Burda et al., 2016)."""
@@ -23,6 +25,6 @@ def tanh_layers(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
     """Linear and tanh, alternating."""
     layers: list[nn.Module] = []
     for outputs in hidden:
-        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+        layers += [nn.Linear(inputs, outputs), Tanh()]
         inputs = outputs
     return nn.Sequential(*layers)
