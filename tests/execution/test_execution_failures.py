@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from specs import column
 from vaebench import evaluation
 from vaebench.data.loading import DataInfo
 from vaebench.errors import UserError
-from vaebench.execution import local, session
+from vaebench.execution import local, session, single
 from vaebench.methods import method
 from vaebench.methods.igp import vae
 from vaebench.objectives.elbo import negative_elbo
@@ -303,3 +304,12 @@ def test_a_full_disk_is_told_before_training(bench, monkeypatch):
     assert result.exit_code == 2
     assert result.stderr.startswith(f"vaebench: the results folder {bench.store.root} cannot be")
     assert not (bench.store.root / "runs").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can forget")
+def test_the_peak_of_memory_is_that_of_the_run():
+    block = torch.ones(100 * 2**18)
+    before = single._peak_mb()
+    del block
+    single._forget_peak()
+    assert single._peak_mb() <= before - 50

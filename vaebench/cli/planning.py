@@ -6,6 +6,7 @@ import click
 
 from vaebench.cli.targets import Targets
 from vaebench.execution.plan import Cost, Costs, Work
+from vaebench.execution.slots import cores
 from vaebench.store.store import Store
 
 
@@ -39,7 +40,10 @@ def total_cost(costs: list[Cost]) -> str:
     unknown = sum(cost.seconds is None for cost in costs)
     seconds = sum(cost.seconds or 0 for cost in costs)
     measured = sum(cost.measured for cost in costs)
-    parts = [f"about {duration(seconds)} on one core ({measured} of {len(costs)} as measured)"]
+    jobs, longest = min(cores(), len(costs)), max(cost.seconds or 0 for cost in costs)
+    side_by_side = f", {duration(max(seconds / jobs, longest))} on {jobs}" if jobs > 1 else ""
+    told = f"about {duration(seconds)} on one core{side_by_side}"
+    parts = [f"{told} ({measured} of {len(costs)} as measured)"]
     if unknown:
         parts.append(f"{unknown} runs of unknown cost")
     peaks = [cost.peak_mb for cost in costs if cost.peak_mb]

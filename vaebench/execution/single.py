@@ -1,5 +1,6 @@
 """One run from its configuration to its record, under the run's lock."""
 
+import contextlib
 import io
 import math
 import resource
@@ -97,6 +98,7 @@ def _train(
     run = work.run
     settings = Numerics(**store.start(run, numerics.as_dict()))
     device = settings.apply()
+    _forget_peak()
 
     def report(epoch: int, terms: Epoch) -> None:
         store.add_epoch(run.id, epoch, terms)
@@ -204,7 +206,13 @@ def _columns(history: list[Epoch]) -> dict[str, list[float]]:
     return {term: [float(f"{epoch[term]:.6g}") for epoch in history] for term in terms}
 
 
+def _forget_peak() -> None:
+    """Let the peak of memory count from now, where Linux can: a worker does many runs."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _peak_mb() -> float:
-    """The largest resident memory of this process so far."""
+    """The largest resident memory of this process since the run began, or so far elsewhere."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
