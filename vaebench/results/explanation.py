@@ -204,7 +204,7 @@ def _seed(run: Run, measurement: Measurement, ours: Measured, store: Store) -> S
         criterion=_value(done, Evaluation(select.evaluation), select.value) if select else None,
         picked=ours.picked == run.id,
         record=record,
-        path=store.root / "records" / f"{run.id}.json",
+        path=store.record_path(run.id),
     )
 
 

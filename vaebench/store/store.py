@@ -66,7 +66,7 @@ class Store:
 
     def record(self, run_id: str) -> Record | None:
         """The record of a finished run, or None. UserError for a damaged file."""
-        path = self._record_path(run_id)
+        path = self.record_path(run_id)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -90,7 +90,7 @@ class Store:
                 yield record
 
     def write_record(self, record: Record) -> None:
-        write_json(self._record_path(record["id"]), record)
+        write_json(self.record_path(record["id"]), record)
 
     def has_values(self, run: Run, evaluation: Evaluation) -> bool:
         """Whether the evaluation need not be made: there are values, or the run diverged."""
@@ -184,12 +184,12 @@ class Store:
         lock.release()
         return False
 
-    def _record_path(self, run_id: str) -> Path:
+    def record_path(self, run_id: str) -> Path:
         return self.root / "records" / f"{run_id}.json"
 
     def _sweep(self, run_id: str) -> None:
         """Remove what a killed process left half written; whoever calls holds the run's lock."""
-        folder, record = self.run_dir(run_id), self._record_path(run_id)
+        folder, record = self.run_dir(run_id), self.record_path(run_id)
         for place, pattern in (
             (folder, ".*.*"),
             (folder / "arrays", ".*.*"),
