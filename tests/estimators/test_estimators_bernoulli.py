@@ -192,3 +192,21 @@ def test_with_its_layer_both_derivatives_are_those_of_finite_differences():
     leaves = [part.requires_grad_() for part in parts]
     assert torch.autograd.gradcheck(lambda *p: linear_log_likelihood(*p, x), leaves)
     assert torch.autograd.gradgradcheck(lambda *p: linear_log_likelihood(*p, x), leaves)
+
+
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch.compile needs a C++ compiler"
+)
+def test_with_its_layer_it_is_the_same_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    *parts, x = layer((0, 3, 4, 50), torch.float32)
+    weights = torch.randn(3, 4)
+    compiled = torch.compile(lambda *p: linear_log_likelihood(*p), fullgraph=True)
+    results = []
+    for likelihood in (compiled, linear_log_likelihood):
+        leaves = [part.clone().requires_grad_() for part in parts]
+        value = likelihood(*leaves, x)
+        (value * weights).sum().backward()
+        results.append([value, *(leaf.grad for leaf in leaves)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)

@@ -342,14 +342,16 @@ def case_of(name, **values):
 
 
 @compiler
-def test_compiled_training_of_an_autoencoder_is_the_training(tmp_path):
-    case = case_of("igp.autoencoder")
-    eager, model, _ = run(case, tmp_path / "eager.pt")
-    compiled, other, _ = run(case, tmp_path / "compiled.pt", change=Recipe.compiled)
+@pytest.mark.parametrize("name", ["igp.autoencoder", "igp.iwae"])
+def test_compiled_training_is_the_training(name, tmp_path):
+    case = case_of(name)
+    eager, model, random = run(case, tmp_path / "eager.pt")
+    compiled, other, random_after = run(case, tmp_path / "compiled.pt", change=Recipe.compiled)
     for one, two in zip(eager.history, compiled.history, strict=True):
         assert two == pytest.approx(one, rel=1e-5)
-    for name, value in model.state_dict().items():
-        assert torch.allclose(other.state_dict()[name], value, atol=1e-4)
+    for key, value in model.state_dict().items():
+        assert torch.allclose(other.state_dict()[key], value, atol=1e-4)
+    assert torch.equal(random_after, random)
 
 
 @compiler

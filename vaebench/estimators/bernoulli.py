@@ -30,9 +30,9 @@ def linear_log_likelihood(h: Tensor, weight: Tensor, bias: Tensor, x: Tensor) ->
 
     The bias is added where the logits are in the cache; torch would first write it S * B times.
     """
-    if torch.compiler.is_compiling():
-        return log_likelihood(linear(h, weight, bias), x)
-    result: Tensor = _LinearLogLikelihood.apply(h, weight, bias, x)
+    compiling = torch.compiler.is_compiling()
+    function = _CompiledLinearLogLikelihood if compiling else _LinearLogLikelihood
+    result: Tensor = function.apply(h, weight, bias, x)
     return result
 
 
@@ -80,6 +80,27 @@ class _CompiledLogLikelihood(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         logits, x = ctx.saved_tensors
         return (x - torch.sigmoid(logits)) * gradient.unsqueeze(-1), None
+
+
+class _CompiledLinearLogLikelihood(torch.autograd.Function):
+    """The same with the output layer, from the negative logits: torch.compile would turn a product
+    plus a bias back into the call that first writes the bias S * B times."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+        product = torch.unflatten(torch.mm(h.flatten(0, 1), weight.t()), 0, h.shape[:2])
+        ctx.save_for_backward(h, weight, bias, x, product)
+        negative = -product - bias
+        softplus = (-negative).clamp_min(0) + torch.log(1 + torch.exp(-negative.abs()))
+        return -(negative * x + softplus).sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        h, weight, bias, x, product = ctx.saved_tensors
+        slopes = (x - torch.sigmoid(product + bias)) * gradient.unsqueeze(-1)
+        slopes = slopes.flatten(0, 1)
+        to_h = torch.mm(slopes, weight).view_as(h)
+        return to_h, torch.mm(slopes.t(), h.flatten(0, 1)), slopes.sum(0), None
 
 
 def _scores(logits: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -29,8 +29,14 @@ class Recipe:
     procedure: Procedure = field(default_factory=Joint)
 
     def compiled(self) -> "Recipe":
-        """The same with its objective compiled, a shape at a time: it is made in the first step."""
-        return replace(self, objective=torch.compile(self.objective, dynamic=False))
+        """The same with its objective compiled, a shape at a time, in the first step.
+
+        Noise is drawn as without: the compiler's own generator is slower on CPUs.
+        """
+        options: dict[str, Any] = {"fallback_random": True}
+        return replace(
+            self, objective=torch.compile(self.objective, dynamic=False, options=options)
+        )
 
 
 RecipeMaker = Callable[..., Recipe]
