@@ -79,10 +79,10 @@ class LiveReporter(PlainReporter):
         )
 
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
@@ -106,7 +106,7 @@ class LiveReporter(PlainReporter):
         self.bar.update(self.runs, total=total)
         name = f"[{number}/{total}]"
         line = self.bar.add_task(
-            rf"\{name} {work.run.method} seed {work.run.seed}",
+            f"{name} {work.run.method} seed {work.run.seed}",
             total=work.run.training.epochs,
             detail=note or "",
         )

@@ -36,7 +36,18 @@ class Pipe(Reporter):
 
     def tell(self, event: str, *values: Any) -> None:
         with self._turn:
-            self._connection.send((event, *values))
+            try:
+                self._connection.send((event, *values))
+            except OSError:
+                leave()
+
+    def next_work(self) -> Work | None:
+        """Wait for the next run; None after the last."""
+        try:
+            work: Work | None = self._connection.recv()
+        except (EOFError, OSError):
+            leave()
+        return work
 
     def epoch_done(self, work: Work, epoch: int, terms: dict[str, float]) -> None:
         self.tell("epoch", epoch, terms)
@@ -51,6 +62,7 @@ def serve(connection: Connection, assignment: Assignment) -> None:
     Whoever started it answers Ctrl-C. Without that process it ends at the next beat.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked until it is ignored
     signal.signal(signal.SIGTERM, _stop)
     pipe = Pipe(connection)
     threading.Thread(target=_beat, args=(pipe,), daemon=True).start()
@@ -68,25 +80,29 @@ def serve(connection: Connection, assignment: Assignment) -> None:
     provenance.adopt_code(assignment.code)
     try:
         plugins.load(assignment.plugins)
-    except UserError as error:
-        pipe.tell("unable", str(error))
+    except Exception as error:  # a plugin may raise anything
+        known = isinstance(error, UserError)
+        pipe.tell("unable", str(error) if known else f"{type(error).__name__}: {error}")
         return
     store, views = Store(assignment.results), Views(assignment.data)
     numerics = Numerics(**assignment.numerics)
     pipe.tell("ready")
-    while (work := connection.recv()) is not None:
+    while (work := pipe.next_work()) is not None:
         status, detail = attempt(work, views, store, numerics, pipe)
         pipe.tell("end", status, detail)
 
 
 def _beat(pipe: Pipe) -> None:
-    """Tell the CPU time that this process has used, for ever; end it when nobody listens."""
+    """Tell the CPU time that this process has used, but for this thread, for ever."""
     while True:
-        try:
-            pipe.tell("beat", time.process_time())
-        except OSError:
-            os._exit(1)  # whoever started it is gone; what is on disk is whole at any moment
+        pipe.tell("beat", time.process_time() - time.thread_time())
         time.sleep(BEAT_EVERY)
+
+
+def leave() -> NoReturn:
+    """Nobody is at the other end: end at once, with no word about the run, which has not failed.
+    What is on disk is whole at any moment."""
+    os._exit(1)
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

@@ -11,7 +11,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Worker:
         self._cpu_seconds = -1.0
         self.alive_at = time.monotonic()
         self.process = _spawn.Process(target=serve, args=(theirs, assignment), daemon=True)
-        with _environment(slot.environment):
+        with _environment(slot.environment), _no_interrupt():
             self.process.start()
         theirs.close()
 
@@ -57,7 +58,8 @@ class Worker:
     def give(self, work: Work) -> None:
         self.work = work
         self.alive_at = time.monotonic()
-        self.connection.send(work)
+        with suppress(OSError):  # it has just died; the next look finds it with its run
+            self.connection.send(work)
 
     def beat(self, cpu_seconds: float) -> None:
         """A beat without CPU time since the last one comes from a worker that is stuck."""
@@ -104,6 +106,7 @@ class Workers:
         self._free, self._assignment, self._patience = list(slots), assignment, patience
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
+        self._epochs: dict[str, int] = {}
 
     def run(self) -> None:
         """Do the whole schedule."""
@@ -150,18 +153,26 @@ class Workers:
             worker.beat(*values)
         elif event == "ready":
             worker.ready = True
+            self._deaths.pop("", None)
         elif event == "unable":
             raise UserError(f"a worker cannot start: {values[0]}")
         elif work is not None:
             worker.alive_at = time.monotonic()
             if event == "epoch":
-                self._deaths.pop(work.run.id, None)
+                self._note_epoch(work, values[0])
                 self._reporter.epoch_done(work, *values)
             elif event == "evaluating":
                 self._reporter.evaluating(work, *values)
             elif event == "end":
                 worker.work = None
                 self._session.end(work, *values)
+
+    def _note_epoch(self, work: Work, epoch: int) -> None:
+        """Forget deaths when a run gets further than before. An epoch is told before its
+        checkpoint is written, so the same one may be told again."""
+        if epoch > self._epochs.get(work.run.id, 0):
+            self._epochs[work.run.id] = epoch
+            self._deaths.pop(work.run.id, None)
 
     def _bury(self, worker: Worker, death: str) -> None:
         """Remove a worker that is of no use; its run is tried again, or has failed."""
@@ -218,6 +229,18 @@ def run_plan(
     )
     Workers(session, slots, assignment, store, reporter, patience).run()
     return session.outcome
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C reaches the whole process group; what starts meanwhile never sees it, not even before
+    it can say so itself, and we see it afterwards."""
+    resource_tracker.ensure_running()  # its start would lift our mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
