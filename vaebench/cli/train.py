@@ -8,7 +8,7 @@ from vaebench.cli.crew import Crew
 from vaebench.cli.run import execute_plan
 from vaebench.cli.targets import expand_table
 from vaebench.errors import UserError, unknown
-from vaebench.execution.plan import Plan, Work, check_plan
+from vaebench.execution.plan import Work, check_plan, plan_of
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Run
 from vaebench.registry.selection import EVERYTHING
@@ -30,7 +30,7 @@ def train(
     expansion = expand_table(table, scale, EVERYTHING)
     place = f"{expansion.spec.source}: rows.{row}"
     work = Work(find_run(expansion, row, group, seed), tables=[table], row=place)
-    plan = Plan({work.run.id: work})
+    plan = plan_of(work)
     check_plan(plan)
     store.prepare()
     code = execute_plan(plan, store, data, Crew(jobs=1, device=device))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vaebench.data import catalog
+from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.runs import Evaluation, Run
@@ -98,6 +99,14 @@ def make_plan(
     return Plan(work)
 
 
+def plan_of(entry: Work) -> Plan:
+    """The plan for one run: its inputs and the run."""
+    work: dict[str, Work] = {}
+    for needed in entry.run.inputs.values():
+        _entry(work, needed)
+    return Plan({**work, entry.run.id: entry})
+
+
 def _entry(work: dict[str, Work], run: Run) -> Work:
     """The work on `run`, put behind the work on its inputs."""
     for needed in run.inputs.values():
@@ -110,8 +119,10 @@ def check_plan(plan: Plan) -> None:
     from vaebench import evaluation, methods
 
     for entry in plan.work.values():
-        run = entry.run
-        methods.check(run.method, [*run.arguments, *run.inputs], entry.row or run.id)
+        run, where = entry.run, entry.row or entry.run.id
+        for name in run.arguments.keys() & run.inputs.keys():
+            raise UserError(f"{where}: {name!r} stands under arguments and under inputs")
+        methods.check(run.method, [*run.arguments, *run.inputs], where)
         for key, needed in entry.evaluations.items():
             where = entry.columns.get(key, entry.run.id)
             evaluation.check(needed.name, needed.parameters, where)

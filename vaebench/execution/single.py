@@ -76,6 +76,9 @@ def trained_model(run: Run, views: Views, store: Store) -> LatentModel:
 
 
 def _inputs(run: Run, views: Views, store: Store) -> dict[str, LatentModel]:
+    for name, needed in run.inputs.items():
+        if not store.weights(needed.id).exists():
+            raise UserError(f"{name}, its input {needed.id}, has no weights here; run it again")
     return {name: trained_model(needed, views, store) for name, needed in run.inputs.items()}
 
 

@@ -55,6 +55,11 @@ class Worker:
     def idle(self) -> bool:
         return self.ready and self.work is None
 
+    @property
+    def silence(self) -> float:
+        """Seconds since its last sign of life."""
+        return time.monotonic() - self.alive_at
+
     def give(self, work: Work) -> None:
         self.work = work
         self.alive_at = time.monotonic()
@@ -144,8 +149,8 @@ class Workers:
                 self._hear(worker, event, values)
             if dead:
                 self._bury(worker, worker.death())
-            elif time.monotonic() - worker.alive_at > self._patience:
-                self._bury(worker, f"its worker showed no sign of life for {self._patience:.0f} s")
+            elif worker.silence > (self._patience if worker.ready else PATIENCE):
+                self._bury(worker, f"its worker showed no sign of life for {worker.silence:.0f} s")
 
     def _hear(self, worker: Worker, event: str, values: list[Any]) -> None:
         work = worker.work
