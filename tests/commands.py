@@ -33,6 +33,12 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **variables}
 
 
+def with_plugins() -> dict[str, str]:
+    """The variable that lets a process find the tests' plugins."""
+    path = [environment()["PYTHONPATH"], str(Path(__file__).parent / "plugins")]
+    return {"PYTHONPATH": os.pathsep.join(path)}
+
+
 def start(*arguments: object, cwd: Path, **variables: str) -> "subprocess.Popen[str]":
     """Start `python -m vaebench`."""
     return subprocess.Popen(

@@ -1,13 +1,11 @@
 """Runs that start from the trained model of another run, whoever does them."""
 
 import copy
-import os
 import signal
-from pathlib import Path
 
 import pytest
 from benches import Bench, load_plugins, name_plugins, shuffled
-from commands import finish, invoke, leftovers, start, wait_until
+from commands import finish, invoke, leftovers, start, wait_until, with_plugins
 from specs import column, tiny_spec
 
 from vaebench.errors import UserError
@@ -89,7 +87,9 @@ def test_inputs_are_planned_first_and_trained_once(whole):
 def test_a_stage_starts_from_what_its_input_learned(whole):
     """`second` keeps the first model's weights bit for bit; `continued` moves all of them."""
     bench, _ = whole
-    for first, second, continued in zip(*map(bench.runs, ("first", "second", "continued"))):
+    for first, second, continued in zip(
+        *map(bench.runs, ("first", "second", "continued")), strict=True
+    ):
         before, after, moved = (bench.bits(run)[0] for run in (first, second, continued))
         assert all(after[f"encoder.base.{name}"] == value for name, value in before.items())
         assert before.keys() == moved.keys()
@@ -152,7 +152,7 @@ def test_killed_in_the_second_stage_a_command_goes_on_bit_for_bit(tmp_path, monk
         spec["rows"][row]["training"] = {"epochs": 40}
     bench = Bench(tmp_path, spec)
     command = ["run", bench.path, "--jobs", "2", "--device", "cpu", "--plugin", "two_stage"]
-    options = {"cwd": tmp_path, "PYTHONPATH": os.pathsep.join(plugin_path())}
+    options = {"cwd": tmp_path, **with_plugins()}
     process = start(*command, "--results-dir", "results", **options)
     stages = [*bench.runs("second"), *bench.runs("continued")]
 
@@ -168,14 +168,6 @@ def test_killed_in_the_second_stage_a_command_goes_on_bit_for_bit(tmp_path, monk
     undisturbed.run()
     assert same(bench, undisturbed)
     assert list(leftovers(bench.store.root)) == []
-
-
-def plugin_path():
-    """Where processes of their own find vaebench and these plugins."""
-    import vaebench
-    from benches import PLUGINS
-
-    return [str(Path(vaebench.__file__).parents[1]), str(PLUGINS)]
 
 
 def without_weights(bench):

@@ -1,15 +1,19 @@
 """Killed at any moment, a run goes on and ends with the same bits as if it had never stopped."""
 
 import csv
+import os
 import random
 import signal
 import time
 from collections import Counter
+from functools import cached_property
+from pathlib import Path
 
 import pytest
 import torch
-from commands import finish, leftovers, start, wait_until
-from specs import write_spec
+from benches import Bench
+from commands import finish, invoke, leftovers, start, wait_until, with_plugins
+from specs import tiny_spec, write_spec
 
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table
@@ -132,36 +136,19 @@ def test_a_polite_stop_is_quick_and_tells_how_to_go_on(name, spec, tmp_path):
     assert watch.epochs - 1 <= len(state["history"]) <= watch.epochs
 
 
-COUNTING = """
-import os
-from vaebench.execution import single
-
-train = single.train
-
-
-def counted(*arguments, **options):
-    with open(os.environ["TRAININGS"], "a") as log:
-        log.write(options["checkpoint"].parent.name + "\\n")
-    return train(*arguments, **options)
-
-
-single.train = counted
-"""
-
-
 def test_two_processes_share_a_store(tmp_path):
     """They train no run twice and end in the cells of one; each skips what the other has."""
-    (tmp_path / "counting.py").write_text(COUNTING)
     log = tmp_path / "trainings"
     command = ["run", "igp-table12", "--scale", "smoke", "--only", "AE", "--only", "VAE, DGP"]
     command += ["--plugin", "counting", "--results-dir"]
-    pair = [start(*command, "shared", cwd=tmp_path, TRAININGS=str(log)) for _ in range(2)]
+    options = {"cwd": tmp_path, **with_plugins(), "TRAININGS": str(log)}
+    pair = [start(*command, "shared", **options) for _ in range(2)]
     ends = [finish(process) for process in pair]
     assert [code for code, _, _ in ends] == [0, 0], ends
     selection = Selection(only=("AE", "VAE, DGP"))
     runs = expand(load_table("igp-table12", "smoke"), selection).runs
     assert Counter(log.read_text().split()) == dict.fromkeys(runs, 1)
-    assert finish(start(*command, "alone", cwd=tmp_path, TRAININGS=str(log)))[0] == 0
+    assert finish(start(*command, "alone", **options))[0] == 0
     assert Counter(log.read_text().split()) == dict.fromkeys(runs, 2)
     shared, alone = Store(tmp_path / "shared"), Store(tmp_path / "alone")
     for run_id in runs:
@@ -180,3 +167,209 @@ def values(store):
             (line["row"], line["column"], line["value"], line["std"], line["state"], line["runs"])
             for line in csv.DictReader(stream)
         ]
+
+
+# With workers: four runs that train for some seconds, two at once.
+
+LONG = 80
+JOBS = ["--jobs", "2", "--device", "cpu", "--results-dir", "results"]
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def long_spec():
+    spec = tiny_spec()
+    spec["groups"]["G"]["data"]["limit"] = 100
+    spec["defaults"]["training"]["epochs"] = LONG
+    return spec
+
+
+@pytest.fixture(scope="module")
+def whole(long_spec, tmp_path_factory):
+    """What its runs end in, undisturbed and one after the other in this process."""
+    bench = Bench(tmp_path_factory.mktemp("whole"), long_spec)
+    assert invoke("run", bench.path, "--results-dir", bench.store.root).exit_code == 0
+    return bench
+
+
+class Still(Bench):
+    """A bench whose spec is written once: other processes read it."""
+
+    @cached_property
+    def path(self):
+        return write_spec(self.folder, self.spec)
+
+    @cached_property
+    def all_runs(self):
+        return self.runs()
+
+
+@pytest.fixture
+def long(long_spec, tmp_path):
+    bench = Still(tmp_path, long_spec)
+    assert len(bench.all_runs) == 4
+    return bench
+
+
+def begin(bench, **variables):
+    """The command with two workers, on the bench's store."""
+    return start("run", "mine.yaml", *JOBS, cwd=bench.folder, **variables)
+
+
+def progress(bench):
+    """Epochs on disk by run."""
+    return {run.id: bench.store.epochs_done(run.id) for run in bench.all_runs}
+
+
+def workers_of(pid):
+    """The worker processes of a command."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == pid and b"spawn_main" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def gone(pids):
+    """Whether none of these processes runs any more."""
+    return not any(alive(pid) for pid in pids)
+
+
+def alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def soon(happened, seconds=10.0):
+    """Wait a few seconds for something."""
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return happened()
+
+
+def same_end(bench, whole):
+    assert bench.all_bits() == whole.all_bits()
+    assert bench.cells() == whole.cells()
+    assert list(leftovers(bench.store.root)) == []
+    assert not any(bench.store.checkpoint(run.id).exists() for run in bench.runs())
+    assert all(bench.store.failure(run.id) is None for run in bench.runs())
+
+
+@needs_proc
+def test_a_command_killed_with_its_workers_at_work_goes_on(long, whole):
+    """SIGKILL of the command alone, twice in training and evaluation and three times while
+    the CSV is written: its workers end by themselves and leave no lock and no failure behind."""
+    chance = random.Random(20_260_103)
+    for _ in range(2):
+        goal = sum(progress(long).values()) + chance.randint(5, LONG)
+        process = begin(long)
+        assert wait_until(lambda goal=goal: sum(progress(long).values()) >= goal, process)
+        time.sleep(chance.uniform(0, 0.03))
+        pids = workers_of(process.pid)
+        assert 1 <= len(pids) <= 2
+        process.send_signal(signal.SIGKILL)
+        _, err = process.communicate()
+        assert "Traceback" not in err and "failed" not in err
+        assert soon(lambda pids=pids: gone(pids))
+        for run in long.all_runs:
+            assert not long.store.busy(run.id) and long.store.failure(run.id) is None
+    for moment in ("within", "before", "after"):
+        process = start(
+            *("run", "mine.yaml", *JOBS, "--plugin", "killing"),
+            **{"cwd": long.folder, **with_plugins(), "KILL_AT": moment},
+        )
+        finish(process)
+        assert process.returncode == -signal.SIGKILL
+        assert len(list(long.store.root.glob("*.csv"))) == (moment == "after")
+    code, _, err = finish(begin(long))
+    assert code == 0, err
+    assert "4 runs, 4 finished before" in err
+    same_end(long, whole)
+
+
+@needs_proc
+def test_workers_that_are_killed_are_replaced(long, whole):
+    """Three times both are killed at random moments; the command goes on and does every run."""
+    chance = random.Random(20_260_104)
+    process = begin(long)
+    seen = progress(long)
+    for _ in range(3):
+        # Whoever is killed has told an epoch since the last kill, so that no run fails.
+        assert wait_until(lambda seen=seen: moved(long, seen), process), process.communicate()
+        time.sleep(chance.uniform(0, 0.2))
+        seen = progress(long)
+        for pid in workers_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(chance.uniform(0, 0.02))
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert err.count("goes on in a new worker: its worker was killed (SIGKILL)") == 6
+    assert err.count(" done in ") == 4 and "failed" not in err
+    same_end(long, whole)
+
+
+def moved(bench, seen):
+    """Whether two runs are at work, each some epochs further than it was."""
+    now = progress(bench)
+    work = [run_id for run_id in now if bench.store.busy(run_id)]
+    return len(work) == 2 and all(now[run_id] >= seen[run_id] + 3 for run_id in work)
+
+
+@needs_proc
+@pytest.mark.parametrize("way", ["Ctrl-C", "SIGTERM", "Ctrl-C while workers start"])
+def test_a_stopped_command_leaves_no_worker_behind(way, long):
+    process = begin(long)
+    if way.endswith("start"):
+        assert wait_until(lambda: workers_of(process.pid), process), process.communicate()
+    else:
+        ready = wait_until(lambda: sum(progress(long).values()) >= 4, process)
+        assert ready, process.communicate()
+    pids = workers_of(process.pid)
+    sent = time.monotonic()
+    if way == "SIGTERM":
+        process.terminate()
+    else:
+        for pid in (*pids, process.pid):  # a terminal tells the whole group
+            os.kill(pid, signal.SIGINT)
+    code, out, err = finish(process)
+    assert time.monotonic() - sent < 6
+    assert (code, out) == (130, "")
+    assert err.endswith("stopped; the same command goes on from the last epoch\n")
+    assert "Traceback" not in err and "failed" not in err and "again" not in err
+    assert gone(pids)
+    assert list(leftovers(long.store.root)) == []
+    for run in long.all_runs:
+        assert long.store.failure(run.id) is None and not long.store.busy(run.id)
+
+
+@needs_proc
+def test_when_one_of_two_commands_is_killed_the_other_takes_over(long, whole):
+    """Two commands of two workers each; what the killed one had at work is gone on with, and what
+    any of them had finished is not trained again."""
+    log = long.folder / "trainings"
+    options = {"cwd": long.folder, **with_plugins(), "TRAININGS": str(log)}
+    command = ("run", "mine.yaml", *JOBS, "--plugin", "counting")
+    one, other = (start(*command, **options) for _ in range(2))
+
+    def all_at_work():
+        return sum(2 < count < LONG - 10 for count in progress(long).values()) == 4
+
+    assert wait_until(all_at_work, one), one.communicate()
+    pids = workers_of(one.pid)
+    one.send_signal(signal.SIGKILL)
+    _, first_err = one.communicate()
+    assert soon(lambda: gone(pids))
+    code, _, err = finish(other)
+    assert code == 0, err
+    assert "failed" not in err and (first_err + err).count(" busy in ") >= 2
+    trainings = Counter(log.read_text().split())
+    assert sorted(trainings.values()) == [1, 1, 2, 2]
+    same_end(long, whole)

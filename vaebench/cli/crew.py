@@ -1,6 +1,7 @@
 """`--jobs --gpus --device`: who does the runs of a command."""
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ class Crew:
 
         if self.gpus and self.device not in (None, "cuda"):
             raise UserError(f"--gpus and --device {self.device} exclude each other")
+        if self.device is not None:
+            _check_device(self.device)
         return resolve("cuda" if self.gpus else self.device, compile=self.compile)
 
     def backend(self, runs: int, device: str) -> "Callable[..., Outcome]":
@@ -47,6 +50,16 @@ class Crew:
         if len(slots[:runs]) <= 1 and not self.gpus:
             return local.run_plan
         return functools.partial(workers.run_plan, slots=slots[:runs])
+
+
+def _check_device(device: str) -> None:
+    """UserError for a device that every run would fail on."""
+    import torch
+
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise UserError(f"--device {device}: expected cpu or cuda")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: no CUDA device here; use --device cpu")
 
 
 def read_gpus(text: str | None) -> tuple[int, ...]:

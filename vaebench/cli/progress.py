@@ -99,7 +99,8 @@ class LiveReporter(PlainReporter):
         self.bar.stop()
 
     def say(self, text: str) -> None:
-        self.bar.console.print(text, markup=False, highlight=False)
+        # A line too long for the terminal stays one line, so that it can be copied.
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def run_started(self, work: Work, number: int, total: int, note: str | None) -> None:
         now = time.monotonic()
@@ -108,8 +109,10 @@ class LiveReporter(PlainReporter):
         line = self.bar.add_task(
             f"{name} {work.run.method} seed {work.run.seed}",
             total=work.run.training.epochs,
-            detail=note or "",
+            detail="",
         )
+        if note:
+            self.say(f"{name} {work.run.sentence} ({note})")
         self.shown[work.run.id] = Shown(name, now, now, line)
 
     def epoch_done(self, work: Work, epoch: int, terms: dict[str, float]) -> None:
@@ -124,7 +127,7 @@ class LiveReporter(PlainReporter):
         seconds = time.monotonic() - shown.started
         tail = f": {detail}" if detail else ""
         self.bar.remove_task(shown.bar)
-        self.say(f"{outcome} in {seconds:.0f} s  {work.run.sentence}{tail}")
+        self.say(f"{shown.name} {outcome} in {seconds:.0f} s: {work.run.sentence}{tail}")
         if outcome != "busy":
             self.bar.advance(self.runs)
 

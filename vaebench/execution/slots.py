@@ -56,4 +56,8 @@ def cores() -> int:
 def _visible(count: int) -> list[str]:
     """What CUDA calls the devices that are visible here, whose numbers here start from 0."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(number) for number in range(count)]
+    return (
+        [name.strip() for name in named.split(",")]
+        if named
+        else [str(number) for number in range(count)]
+    )
