@@ -68,7 +68,7 @@ def test_lines_in_a_pipe_name_the_run_that_they_are_about(works, clock, capsys):
 def test_bars_on_a_terminal_show_each_run_at_work(works, clock, monkeypatch):
     """Every frame is drawn; square brackets are no markup, and no line is broken."""
     screen = io.StringIO()
-    terminal = console.Console(file=screen, force_terminal=True, width=90, color_system=None)
+    terminal = console.Console(file=screen, force_terminal=True, width=90, color_system="standard")
     monkeypatch.setattr(console, "Console", lambda **options: terminal)
     reporter = LiveReporter()
     update = reporter.epoch_done

@@ -282,6 +282,8 @@ def test_a_command_killed_with_its_workers_at_work_goes_on(long, whole):
         for run in long.all_runs:
             assert not long.store.busy(run.id) and long.store.failure(run.id) is None
     for moment in ("within", "before", "after"):
+        for path in long.store.root.glob("*.csv"):
+            path.unlink()
         process = start(
             *("run", "mine.yaml", *JOBS, "--plugin", "killing"),
             **{"cwd": long.folder, **with_plugins(), "KILL_AT": moment},
@@ -355,7 +357,7 @@ def test_when_one_of_two_commands_is_killed_the_other_takes_over(long, whole):
     """Two commands of two workers each; what the killed one had at work is gone on with, and what
     any of them had finished is not trained again."""
     log = long.folder / "trainings"
-    options = {"cwd": long.folder, **with_plugins(), "TRAININGS": str(log)}
+    options = {"cwd": long.folder, **with_plugins(), "TRAININGS": str(log), "PAUSE": "0.05"}
     command = ("run", "mine.yaml", *JOBS, "--plugin", "counting")
     one, other = (start(*command, **options) for _ in range(2))
 

@@ -1,6 +1,7 @@
-"""A plugin that notes each start of a training in the file TRAININGS."""
+"""A plugin that notes each start of a training in the file TRAININGS and makes epochs last PAUSE."""
 
 import os
+import time
 from pathlib import Path
 
 from vaebench.execution import single
@@ -11,6 +12,13 @@ train = single.train
 def counted(*arguments, **options):
     with Path(os.environ["TRAININGS"]).open("a") as log:
         log.write(options["checkpoint"].parent.name + "\n")
+    report = options["report"]
+
+    def slowly(epoch, terms):
+        report(epoch, terms)
+        time.sleep(float(os.environ.get("PAUSE", "0")))
+
+    options["report"] = slowly
     return train(*arguments, **options)
 
 

@@ -6,11 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_unfinished: set[str] = set()
+
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write beside `path`, flush to the disk, and put it in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _unfinished.add(temporary)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -21,6 +24,14 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(temporary)
+
+
+def abandon() -> None:
+    """Remove what is half written, in a process that ends without going on."""
+    for temporary in tuple(_unfinished):
+        Path(temporary).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
