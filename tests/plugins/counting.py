@@ -1,4 +1,4 @@
-"""A plugin that notes each start of a training in the file TRAININGS and makes epochs last PAUSE."""
+"""A plugin that notes each start of a training in TRAININGS; each epoch lasts PAUSE longer."""
 
 import os
 import time
