@@ -48,7 +48,13 @@ def start(*arguments: object, cwd: Path, **variables: str) -> "subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     )
+
+
+def hear_interrupts() -> None:
+    """Children of a shell's background job ignore Ctrl-C, and Python leaves that as it is."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:

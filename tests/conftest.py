@@ -13,16 +13,25 @@ import numpy as np
 import pytest
 import torch
 
+from vaebench import plugins
 from vaebench.data.catalog import CATALOG, Archive, Entry, StoredFile, lookup
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder
 
 
-@pytest.fixture(autouse=True)
-def one_run_at_a_time(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def one_run_at_a_time():
     """Commands run in this process; tests of workers ask for them."""
-    monkeypatch.setenv("VAEBENCH_JOBS", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAEBENCH_JOBS", "1")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def plugins_forgotten(monkeypatch):
+    """The modules that a test names are not those of the next."""
+    monkeypatch.setattr(plugins, "_named", [])
 
 
 @pytest.fixture(autouse=True)

@@ -149,8 +149,9 @@ def run_seeds(threads: int, rounds: int) -> dict[str, Any]:
 def run_dispatch() -> dict[str, Any]:
     print(f"\n{DISPATCH}: what the engine adds to a run")
     found: dict[str, Any] = dispatch.compare(DISPATCH_RUNS, cores())
-    found["verdict"] = "reached" if max(found.values()) <= DISPATCH_MS else "not reached"
-    print(f"  at most {DISPATCH_MS:.0f} ms a run: {found['verdict']}")
+    alone = found["dispatched alone"]
+    found["verdict"] = "reached" if alone <= DISPATCH_MS else "not reached"
+    print(f"  dispatched in at most {DISPATCH_MS:.0f} ms a run: {found['verdict']}")
     return found
 
 
