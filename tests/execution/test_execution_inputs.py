@@ -12,6 +12,9 @@ from vaebench.errors import UserError
 from vaebench.execution import local, session, workers
 from vaebench.execution.plan import check_plan
 from vaebench.execution.slots import cpu_slots
+from vaebench.registry.expansion import expand
+from vaebench.registry.loading import load_table
+from vaebench.registry.selection import Selection
 from vaebench.results.cells import measure
 
 FIRST = {"method": "igp.vae", "arguments": {"posterior": "diagonal", "latent": 2, "hidden": [8]}}
@@ -351,3 +354,16 @@ def test_an_input_may_be_of_one_seed_and_of_another_group(chain):
     assert (base.seed, base.data.limit, base.id in chain.plan().work) == (0, 60, True)
     outcome, _ = chain.run()
     assert outcome.counts == {"done": 8}
+
+
+def test_a_setting_reaches_the_inputs_of_what_is_picked(chain):
+    """`posterior` is an argument of the first stage alone, `latent` of both."""
+    settings = ("arguments.posterior=isotropic", "arguments.latent=3")
+    chosen = expand(load_table(chain.path), Selection(only=("second",), settings=settings))
+    for run in chosen.runs.values():
+        assert run.arguments == {"latent": 3, "hidden": [8]}
+        (first,) = run.inputs.values()
+        assert first.arguments == {"posterior": "isotropic", "latent": 3, "hidden": [8]}
+    with pytest.raises(UserError, match="unknown argument 'posterio'; did you mean posterior"):
+        wrong = ("arguments.posterio=isotropic",)
+        expand(load_table(chain.path), Selection(only=("second",), settings=wrong))

@@ -1,6 +1,6 @@
 """From a spec to cells and runs: which number is measured on which runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,9 +193,16 @@ def split_setting(setting: str) -> tuple[list[str], Any]:
     return names, read_text(value, f"--set {setting}")
 
 
-def _check_settings(selection: Selection, runs: Iterator[Run] | Any) -> None:
-    known = {name for run in runs for name in run.arguments}
+def _check_settings(selection: Selection, runs: Iterable[Run]) -> None:
+    """UserError for an argument that neither a run nor an input of one has."""
+    known = {name for run in _with_inputs(runs) for name in run.arguments}
     for setting in selection.settings:
         path, _ = split_setting(setting)
         if path[0] == "arguments" and path[1] not in known:
             raise UserError(f"--set {setting}: {unknown('argument', path[1], known)}")
+
+
+def _with_inputs(runs: Iterable[Run]) -> Iterator[Run]:
+    for run in runs:
+        yield run
+        yield from _with_inputs(run.inputs.values())

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
@@ -68,7 +69,7 @@ class Run:
             "inputs": [f"{name}={run.id}" for name, run in sorted(self.inputs.items())],
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A readable prefix and a hash of the configuration and of the inputs' ids."""
         name = "-".join([self.method, self.data.dataset, f"seed{self.seed}"])
