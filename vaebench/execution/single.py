@@ -217,5 +217,9 @@ def _forget_peak() -> None:
 
 def _peak_mb() -> float:
     """The largest resident memory of this process since the run began, or so far elsewhere."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return round(int(status.partition("VmHWM:")[2].split()[0]) / 2**10, 1)
+    except (OSError, IndexError):  # not Linux, whose rusage also counts the process that forked us
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
