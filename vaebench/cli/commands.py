@@ -69,7 +69,7 @@ def fetch_data_command(
 
     \b
     vaebench fetch-data mnist                  download
-    vaebench fetch-data mnist --from DIR       import files you have, plain or .gz
+    vaebench fetch-data mnist --from DIR       import files you have, packed or not
     vaebench fetch-data --check                verify all that is there
     """
     from vaebench.cli.fetch_data import fetch_data
