@@ -21,6 +21,10 @@ class FakeRun:
 class FakeWork:
     run: FakeRun
 
+    @property
+    def inputs(self):
+        return {run.id: run for run in self.run.inputs.values()}
+
 
 @dataclass
 class Graph:

@@ -51,7 +51,7 @@ def test_a_checkpoint_holds_plain_values_and_all_that_training_needs(case, check
     trained = train(recipe, DATA.train, training(2), seed=0, device=CPU, checkpoint=checkpoint)
     state = torch.load(checkpoint, weights_only=True)
     assert_plain(state)
-    assert set(state) == {"model", "procedure", "random", "history", "seconds"}
+    assert set(state) == {"model", "procedure", "random", "history", "seconds", "best"}
     assert state["history"] == trained.history
     assert torch.equal(state["random"]["cpu"], torch.get_rng_state())
     for name, tensor in recipe.model.state_dict().items():

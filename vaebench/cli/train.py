@@ -29,7 +29,7 @@ def train(
     store = Store(results)
     expansion = expand_table(table, scale, EVERYTHING)
     place = f"{expansion.spec.source}: rows.{row}"
-    work = Work(find_run(expansion, row, group, seed), tables=[table], row=place)
+    work = Work(find_run(expansion, row, group, seed), tables=[table], place=place)
     plan = plan_of(work)
     check_plan(plan)
     store.prepare()
@@ -43,12 +43,17 @@ def find_run(expansion: Expansion, row: str, group: str | None, seed: int) -> Ru
     rows = dict.fromkeys(m.key.row for m in expansion.measurements)
     if row not in rows:
         raise unknown("row", row, rows)
-    found = [m for m in expansion.measurements if m.key.row == row]
+    found = [m for m in expansion.measurements if m.key.row == row and m.column.run is None]
     groups = dict.fromkeys(m.key.group for m in found)
     if group is not None and group not in groups:
         raise unknown("group", group, groups)
     chosen = group or next(iter(groups))
-    runs = {run.seed: run for m in found if m.key.group == chosen for run in m.runs}
+    runs = {
+        run.seed: run
+        for m in found
+        if m.key.group == chosen and m.column.run is None
+        for run in m.runs
+    }
     if seed not in runs:
         raise UserError(f"--seed {seed}: {expansion.spec.id} has seeds 0 to {max(runs)}")
     return runs[seed]

@@ -85,6 +85,17 @@ class Dataset:
     test: Split
     info: DataInfo
     sha256: str
+    validation: Split | None = None
+    cache: Path | None = None
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same data on another device."""
+        return replace(
+            self,
+            train=self.train.to(device),
+            test=self.test.to(device),
+            validation=self.validation.to(device) if self.validation else None,
+        )
 
 
 def load(view: DataView, folder: Path) -> Dataset:

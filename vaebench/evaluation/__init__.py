@@ -1,15 +1,16 @@
 """Evaluators: `(model, data, **parameters) -> {name: value}`, registered by name.
 
-A value is a number, a text, or None where the quantity does not exist for the model (the KL of a
-deterministic encoder). An array is a picture for a figure. Evaluators see the model in evaluation
-mode, without gradients unless they ask for them, and with the global generator seeded from the
-run and the evaluation, so a repeated evaluation gives the same values.
+A parameter is a plain value, the trained model of another run (in evaluation mode, without
+gradients, on the device of the model), or the path of a file. A value is a number, a text, or None
+where the quantity does not exist for the model (the KL of a deterministic encoder). An array is a
+picture for a figure. Evaluators see the model in evaluation mode, without gradients unless they ask
+for them, and with the global generator seeded from the run and the evaluation, so a repeated
+evaluation gives the same values.
 """
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def evaluators() -> Mapping[str, Evaluator]:
     return _EVALUATORS
 
 
-def check(name: str, parameters: Mapping[str, Any], where: str) -> None:
+def check(name: str, parameters: Collection[str], where: str) -> None:
     """UserError, naming `where`, unless the evaluator exists and takes these parameters."""
     known = evaluators()
     if name not in known:

@@ -4,13 +4,13 @@ Imports no torch, so that `show`, `status` and `--dry-run` answer at once.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from vaebench.data import catalog
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
-from vaebench.registry.expansion import Expansion
+from vaebench.registry.expansion import Expansion, Origin
 from vaebench.registry.runs import Evaluation, Run
 from vaebench.store.store import Record, Store, plain
 
@@ -21,22 +21,28 @@ _UNKNOWN_STEP_SECONDS = 0.02
 class Work:
     """One run, what is to be evaluated on it, and what a training step is said to cost.
 
-    `row` is the first row that asks for the run, `columns` the column that asks for an evaluation,
-    both as `file: rows.NAME`, for messages. `is_input` says that an open run starts from this one,
-    so that its weights must be there.
+    `place` is the part of a spec that the run comes from, `columns` the column that asks for an
+    evaluation, both as `file: rows.NAME`, for messages. `is_input` says that an open run takes the
+    model of this one, so that its weights must be there.
     """
 
     run: Run
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     step_ms: float | None = None
-    row: str = ""
+    place: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     is_input: bool = False
 
     def missing(self, store: Store) -> list[Evaluation]:
         """The evaluations that the store does not hold."""
         return [e for e in self.evaluations.values() if not store.has_values(self.run, e)]
+
+    @property
+    def inputs(self) -> dict[str, Run]:
+        """By id, the runs that must be finished before: those that this one starts from, and those
+        whose models its evaluations take."""
+        return {run.id: run for run in _inputs(self.run, self.evaluations.values())}
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,37 @@ class Plan:
         for entry in reversed(self.work.values()):
             run = entry.run
             is_input = run.id in inputs
-            lacking = is_input and not store.weights(run.id).exists()
-            if lacking or store.record(run.id) is None or entry.missing(store):
+            untrained = store.record(run.id) is None or (
+                is_input and not store.weights(run.id).exists()
+            )
+            missing = entry.missing(store)
+            if untrained or missing:
                 found.append(replace(entry, is_input=is_input))
-                inputs.update(needed.id for needed in run.inputs.values())
+                wanted = entry.evaluations.values() if untrained else missing
+                inputs.update(needed.id for needed in _inputs(run, wanted))
         return found[::-1]
+
+    @property
+    def files(self) -> set[str]:
+        """The files that evaluations take, by their names in the catalogue."""
+        return {
+            name
+            for entry in self.work.values()
+            for evaluation in entry.evaluations.values()
+            for name in evaluation.files.values()
+        }
+
+    def without_files(self, absent: Collection[str]) -> "Plan":
+        """The plan without the evaluations that take one of these files."""
+
+        def possible(entry: Work) -> dict[str, Evaluation]:
+            return {
+                key: evaluation
+                for key, evaluation in entry.evaluations.items()
+                if not set(evaluation.files.values()) & set(absent)
+            }
+
+        return Plan({i: replace(e, evaluations=possible(e)) for i, e in self.work.items()})
 
 
 @dataclass(frozen=True)
@@ -78,40 +110,60 @@ def make_plan(
 ) -> Plan:
     """Merge the needs of tables; `extra` adds evaluations (of figures) by run id."""
     work: dict[str, Work] = {}
+    origins: dict[str, Origin] = {}
     for expansion in expansions:
+        origins = {**expansion.origins, **origins}
         for measurement in expansion.measurements:
             for run in measurement.runs:
-                entry = _entry(work, run)
-                row, source = measurement.key.row, expansion.spec.source
-                entry.step_ms = entry.step_ms or expansion.spec.rows[row].step_ms
-                entry.row = entry.row or f"{source}: rows.{row}"
+                entry = work.setdefault(run.id, Work(run))
                 if expansion.spec.id not in entry.tables:
                     entry.tables.append(expansion.spec.id)
                 for evaluation in measurement.evaluations:
                     entry.evaluations[evaluation.key] = evaluation
-                    column = f"{source}: columns.{measurement.key.column}"
+                    column = f"{expansion.spec.source}: columns.{measurement.key.column}"
                     entry.columns.setdefault(evaluation.key, column)
     for run_id, evaluations in extra.items():
         for evaluation in evaluations:
             work[run_id].evaluations[evaluation.key] = evaluation
-    for entry in work.values():
+    work = _ordered(work)
+    for run_id, entry in work.items():
         catalog.lookup(entry.run.data.dataset)
+        if run_id in origins:
+            entry.place, entry.step_ms = origins[run_id].place, origins[run_id].step_ms
     return Plan(work)
 
 
 def plan_of(entry: Work) -> Plan:
     """The plan for one run: its inputs and the run."""
-    work: dict[str, Work] = {}
-    for needed in entry.run.inputs.values():
-        _entry(work, needed)
-    return Plan({**work, entry.run.id: entry})
+    return Plan(_ordered({entry.run.id: entry}))
 
 
-def _entry(work: dict[str, Work], run: Run) -> Work:
-    """The work on `run`, put behind the work on its inputs."""
-    for needed in run.inputs.values():
-        _entry(work, needed)
-    return work.setdefault(run.id, Work(run))
+def _ordered(work: Mapping[str, Work]) -> dict[str, Work]:
+    """The work with that on all inputs, which comes first."""
+    ordered: dict[str, Work] = {}
+    waiting: dict[str, None] = {}
+
+    def add(entry: Work) -> None:
+        run_id = entry.run.id
+        if run_id in ordered:
+            return
+        if run_id in waiting:
+            raise UserError(f"{entry.place or run_id}: a circle: {' needs '.join(waiting)}")
+        waiting[run_id] = None
+        for needed in entry.inputs.values():
+            add(work.get(needed.id) or Work(needed))
+        del waiting[run_id]
+        ordered[run_id] = entry
+
+    for entry in work.values():
+        add(entry)
+    return ordered
+
+
+def _inputs(run: Run, evaluations: Iterable[Evaluation]) -> Iterator[Run]:
+    yield from run.inputs.values()
+    for evaluation in evaluations:
+        yield from evaluation.inputs.values()
 
 
 def check_plan(plan: Plan) -> None:
@@ -119,13 +171,13 @@ def check_plan(plan: Plan) -> None:
     from vaebench import evaluation, methods
 
     for entry in plan.work.values():
-        run, where = entry.run, entry.row or entry.run.id
+        run, where = entry.run, entry.place or entry.run.id
         for name in run.arguments.keys() & run.inputs.keys():
             raise UserError(f"{where}: {name!r} stands under arguments and under inputs")
         methods.check(run.method, [*run.arguments, *run.inputs], where)
         for key, needed in entry.evaluations.items():
             where = entry.columns.get(key, entry.run.id)
-            evaluation.check(needed.name, needed.parameters, where)
+            evaluation.check(needed.name, needed.arguments, where)
 
 
 class Costs:

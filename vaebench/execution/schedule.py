@@ -20,7 +20,7 @@ class Schedule:
         """`work` holds every run that is open, inputs first; `seconds` is what each costs."""
         self._work = {entry.run.id: entry for entry in work}
         self._inputs = {
-            run_id: {i.id for i in entry.run.inputs.values() if i.id in self._work}
+            run_id: {i for i in entry.inputs if i in self._work}
             for run_id, entry in self._work.items()
         }
         self._length = self._lengths(seconds)

@@ -6,20 +6,20 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaebench import evaluation, methods
 from vaebench.data.loading import Dataset, Views
 from vaebench.errors import UserError
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
-from vaebench.models.latent import LatentModel
 from vaebench.registry.canonical import digest
 from vaebench.registry.runs import Evaluation, Run
 from vaebench.store import provenance
@@ -27,6 +27,7 @@ from vaebench.store.atomic import write_bytes
 from vaebench.store.store import Record, Store, plain
 from vaebench.training import checkpoints
 from vaebench.training.loop import Epoch, train
+from vaebench.training.monitors import make_monitor
 from vaebench.training.numerics import Numerics
 
 
@@ -50,9 +51,11 @@ def execute(
         # A record without its weights, as on a fresh clone: the model is trained again, and what
         # was evaluated on the old one is evaluated on the new one, so that one model stands behind
         # all numbers of a record.
-        old = record["evaluations"].values()
-        for entry in (Evaluation(e["name"], e["parameters"]) for e in old):
-            wanted.setdefault(entry.key, entry)
+        # (Those that took other runs' models are made again when a table asks for them.)
+        for old in record["evaluations"].values():
+            if "inputs" not in old:
+                entry = Evaluation(old["name"], old["parameters"])
+                wanted.setdefault(entry.key, entry)
         record = None
     if record is None:
         record, weights = _train(work, views, store, numerics, reporter)
@@ -66,20 +69,21 @@ def execute(
     return record
 
 
-def trained_model(run: Run, views: Views, store: Store) -> LatentModel:
+def trained_model(run: Run, views: Views, store: Store) -> nn.Module:
     """The model of a finished run, in evaluation mode and without gradients, on the CPU."""
     model = methods.build(
-        run.method, views.load(run.data).info, run.arguments, _inputs(run, views, store)
+        run.method, views.load(run.data).info, run.arguments, _models(run.inputs, views, store)
     ).model
     checkpoints.load_weights(model, store.weights(run.id))
     return model.eval().requires_grad_(False)
 
 
-def _inputs(run: Run, views: Views, store: Store) -> dict[str, LatentModel]:
-    for name, needed in run.inputs.items():
+def _models(runs: Mapping[str, Run], views: Views, store: Store) -> dict[str, nn.Module]:
+    """The trained models of input runs."""
+    for name, needed in runs.items():
         if not store.weights(needed.id).exists():
             raise UserError(f"{name}, its input {needed.id}, has no weights here; run it again")
-    return {name: trained_model(needed, views, store) for name, needed in run.inputs.items()}
+    return {name: trained_model(needed, views, store) for name, needed in runs.items()}
 
 
 def needs_training_again(work: Work, store: Store) -> bool:
@@ -108,16 +112,18 @@ def _train(
         reporter.epoch_done(work, epoch, terms)
 
     data = views.load(run.data)
-    inputs = _inputs(run, views, store)
+    here = data.to(device)
+    inputs = _models(run.inputs, views, store)
     torch.manual_seed(run.seed)
     recipe = methods.build(run.method, data.info, run.arguments, inputs)
     trained = train(
         recipe.compiled() if settings.compile else recipe,
-        data.train.to(device),
+        here.train,
         run.training,
         seed=run.seed,
         device=device,
         checkpoint=store.checkpoint(run.id),
+        monitor=make_monitor(recipe, run.training, here),
         report=report,
     )
     weights = recipe.model.state_dict()
@@ -125,7 +131,7 @@ def _train(
         "id": run.id,
         "sentence": run.sentence,
         "status": "done" if trained.diverged is None else "diverged",
-        "reason": trained.diverged,
+        "reason": trained.diverged or trained.stopped,
         "configuration": plain(run.configuration),
         "provenance": {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -164,14 +170,19 @@ def _evaluate(
     device = Numerics(**record["provenance"]["numerics"]).apply()
     data = views.load(work.run.data)
     model = trained_model(work.run, views, store).to(device)
-    here = Dataset(data.train.to(device), data.test.to(device), data.info, data.sha256)
+    here = data.to(device)
     for key, entry in open_evaluations.items():
         reporter.evaluating(work, entry.name)
         started = time.perf_counter()
-        values = evaluate(work.run, entry, model, here, store)
+        taken: dict[str, Any] = {
+            name: judge.to(device) for name, judge in _models(entry.inputs, views, store).items()
+        }
+        values = evaluate(work.run, entry, model, here, store, taken)
         record["evaluations"][key] = {
             "name": entry.name,
             "parameters": plain(entry.parameters),
+            **({"inputs": {n: run.id for n, run in entry.inputs.items()}} if entry.inputs else {}),
+            **({"files": dict(entry.files)} if entry.files else {}),
             "values": values,
         }
         seconds = time.perf_counter() - started
@@ -182,11 +193,17 @@ def _evaluate(
 
 
 def evaluate(
-    run: Run, entry: Evaluation, model: LatentModel, data: Dataset, store: Store
+    run: Run,
+    entry: Evaluation,
+    model: nn.Module,
+    data: Dataset,
+    store: Store,
+    taken: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """The plain values of one evaluation; its arrays go into a file of their own."""
+    """The plain values of one evaluation, which takes these models and paths by argument; its
+    arrays go into a file of their own."""
     torch.manual_seed(int(digest([run.id, entry.key]), 16))
-    found = evaluation.evaluators()[entry.name](model, data, **entry.parameters)
+    found = evaluation.evaluators()[entry.name](model, data, **entry.parameters, **taken)
     for name, value in found.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{entry.name}: {name} is {value}")

@@ -2,7 +2,7 @@
 
 A method is a function `(data: DataInfo, *, …) -> Recipe` under `@method`. Its arguments have no
 defaults: a spec says everything, so the spec alone decides what a run is. An argument that the spec
-names under `inputs` takes the trained LatentModel of another run.
+names under `inputs` takes the trained model of another run.
 """
 
 import importlib
@@ -10,9 +10,10 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from torch import nn
+
 from vaebench.data.loading import DataInfo
 from vaebench.errors import UserError, unknown
-from vaebench.models.latent import LatentModel
 from vaebench.training.recipe import Recipe
 
 Method = Callable[..., Recipe]
@@ -57,7 +58,7 @@ def build(
     name: str,
     data: DataInfo,
     arguments: Mapping[str, Any],
-    inputs: Mapping[str, LatentModel] = {},
+    inputs: Mapping[str, nn.Module] = {},
 ) -> Recipe:
     """The recipe of a checked method for a data set. `inputs` are the trained models of the input
     runs, in evaluation mode and without gradients; a method may change them."""

@@ -1,16 +1,26 @@
 """From a spec to cells and runs: which number is measured on which runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from vaebench.errors import UserError, unknown
 from vaebench.registry.canonical import canonical
 from vaebench.registry.loading import merge, paper_spec, published_cells
-from vaebench.registry.published import Key
+from vaebench.registry.published import Key, Printed
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
 from vaebench.registry.selection import EVERYTHING, Selection
-from vaebench.registry.spec import Column, InputRow, PaperSpec, RunPart, Select, TableSpec
+from vaebench.registry.spec import (
+    THIS,
+    Column,
+    InputRun,
+    PaperSpec,
+    Row,
+    RunPart,
+    Select,
+    TableSpec,
+)
 from vaebench.registry.yaml import read_text
 
 
@@ -35,12 +45,24 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The part of a spec that a run comes from: `file: rows.NAME` for messages, and its cost."""
+
+    place: str
+    step_ms: float | None
+
+
+@dataclass(frozen=True)
 class Expansion:
-    """The cells of a table that have a source of ours."""
+    """The cells of a table that have a source of ours.
+
+    `runs` are those that are evaluated; `origins` knows them and all that they start from.
+    """
 
     spec: TableSpec
     measurements: tuple[Measurement, ...]
     runs: dict[str, Run] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
 
 
 def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
@@ -52,60 +74,96 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     printed = published_cells(spec)
     measurements: list[Measurement] = []
     runs: dict[str, Run] = {}
-    for row_name, row in spec.rows.items():
-        for group_name, group in spec.groups.items():
-            if selection.only and not picked & {row_name, group_name}:
+    for row, group in product(spec.rows, spec.groups):
+        if selection.only and not picked & {row, group}:
+            continue
+        if _merged(spec, row, group).method is None:
+            continue
+        for name, column in spec.all_columns().items():
+            key = Key(row, group, name)
+            if not _has_cell(spec, key, column, printed):
                 continue
-            part = _merged(spec, row_name, group_name)
-            if part.method is None:
-                continue
-            columns = {
-                name: column
-                for name, column in spec.all_columns().items()
-                if row.extra
-                or column.extra
-                or not printed
-                or Key(row_name, group_name, name) in printed
+            measurement = _measurement(key, column, resolved)
+            measurements.append(measurement)
+            runs.update((run.id, run) for run in measurement.runs)
+    _check_settings(selection, resolved.runs.values())
+    return Expansion(spec, tuple(measurements), runs, resolved.origins)
+
+
+def _has_cell(spec: TableSpec, key: Key, column: Column, printed: Mapping[Key, Printed]) -> bool:
+    """Whether a column is measured in a row and group: where the paper has a cell, and where an
+    extra row or column adds one."""
+    if column.groups is not None and key.group not in column.groups:
+        return False
+    if spec.rows[key.row].extra or not printed:
+        return True
+    if column.beside is not None:
+        beside = printed.get(key._replace(column=column.beside))
+        return beside is not None and beside.value != ""
+    return column.extra or key in printed
+
+
+def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
+    spec = resolved.spec
+    where = f"{spec.source}: columns.{key.column}"
+    parameters = {**spec.groups[key.group].evaluation, **column.parameters}
+    _check_plain(parameters, f"{where}: parameters")
+    single = column.aggregation == "single"
+    wanted = 1 if single else spec.seeds
+    seeds = range(min(resolved.selection.seeds or wanted, wanted))
+    runs: list[Run] = []
+    inputs: dict[str, Run] = {}
+    for seed in seeds:
+        this = resolved.run(key.row, key.group, seed)
+        context = _Context(key.group, seed, where, this)
+        runs.append(this if column.run is None else resolved.named(column.run, context))
+        if seed == 0:
+            inputs = {
+                name: resolved.input(needed, context._replace(where=f"{where}: inputs.{name}"))
+                for name, needed in column.inputs.items()
             }
-            if not columns:
-                continue
-            seeds = range(selection.seeds or spec.seeds)
-            cell_runs = tuple(resolved.run(row_name, group_name, seed) for seed in seeds)
-            runs.update((run.id, run) for run in cell_runs)
-            for name, column in columns.items():
-                parameters = {**group.evaluation, **column.parameters}
-                _check_plain(parameters, f"{spec.source}: columns.{name}: parameters")
-                single = column.aggregation == "single"
-                measurements.append(
-                    Measurement(
-                        key=Key(row_name, group_name, name),
-                        column=column,
-                        runs=cell_runs[:1] if single else cell_runs,
-                        wanted=1 if single else spec.seeds,
-                        evaluation=Evaluation(column.evaluation, parameters),
-                        select=spec.select,
-                        extra=row.extra or column.extra,
-                    )
-                )
-    _check_settings(selection, runs.values())
-    return Expansion(spec, tuple(measurements), runs)
+    return Measurement(
+        key=key,
+        column=column,
+        runs=tuple(runs),
+        wanted=wanted,
+        evaluation=Evaluation(column.evaluation, parameters, inputs, column.files),
+        select=spec.select,
+        extra=spec.rows[key.row].extra or column.extra,
+    )
 
 
 def _merged(spec: TableSpec, row_name: str, group_name: str) -> RunPart:
     """The run parts of table, group, row and row's group, laid over each other."""
     row = spec.rows[row_name]
-    parts: list[RunPart] = [spec.defaults, spec.groups[group_name], row]
-    if group_name in row.groups:
-        parts.append(row.groups[group_name])
+    merged = _laid_over([spec.defaults, spec.groups[group_name], row, *_of_group(row, group_name)])
+    return merged.model_copy(update={"method": None}) if row.cited else merged
+
+
+def _of_group(row: Row, group: str) -> list[RunPart]:
+    """What a row says for one group alone."""
+    return [row.groups[group]] if group in row.groups else []
+
+
+def _laid_over(parts: Iterable[RunPart]) -> RunPart:
     merged: dict[str, Any] = {}
     for part in parts:
         raw = part.model_dump(include=set(RunPart.model_fields))
         if part.method is None:  # a part without a method leaves the one below it alone
             del raw["method"]
         merged = merge(merged, raw)
-    if row.cited:
-        merged["method"] = None
-    return RunPart.model_validate({k: v for k, v in merged.items() if v is not None})
+    return RunPart.model_validate(merged)
+
+
+class _Context(NamedTuple):
+    """Where a run is wanted: `this` is the row's run that it is wanted for, `after` are the rows
+    and named runs that it is an input of, however far away."""
+
+    group: str
+    seed: int
+    where: str
+    this: Run | None = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,51 +173,85 @@ class _Runs:
     spec: TableSpec
     paper: PaperSpec
     selection: Selection
+    runs: dict[str, Run] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    _rows: dict[tuple[str, str, int], Run] = field(default_factory=dict)
 
     def run(self, row: str, group: str, seed: int, after: tuple[str, ...] = ()) -> Run:
-        """One run; `after` are the rows that it is an input of, however far away."""
-        part = _merged(self.spec, row, group)
+        """The run of a row."""
+        known = self._rows.get((row, group, seed))
+        if known is None:
+            known = self._rows[row, group, seed] = self._row(row, group, seed, after)
+        return known
+
+    def _row(self, row: str, group: str, seed: int, after: tuple[str, ...]) -> Run:
         where = f"{self.spec.source}: rows.{row}"
+        part = _merged(self.spec, row, group)
         if part.method is None:
             raise UserError(f"{where}: {after[-1]} takes it as an input, but it has no method")
+        context = _Context(group, seed, where, after=(*after, row))
+        return self._resolved(part, self.spec.rows[row].step_ms, context)
+
+    def named(self, name: str, context: _Context) -> Run:
+        """A run of `runs`, on the data of the group, as it is wanted in this context."""
+        if name not in self.spec.runs:
+            raise UserError(f"{context.where}: {unknown('run', name, self.spec.runs)}")
+        entry = self.spec.runs[name]
+        group = self.spec.groups[context.group]
+        data = RunPart(data=merge(self.spec.defaults.data, group.data))
+        part = _laid_over([data, entry, *_of_group(entry, context.group)])
+        where = f"{self.spec.source}: runs.{name}"
+        if part.method is None:
+            raise UserError(f"{where}: the key 'method' is missing")
+        context = context._replace(where=where, after=(*context.after, name))
+        return self._resolved(part, entry.step_ms, context)
+
+    def input(self, wanted: InputRun, context: _Context) -> Run:
+        """The run that a run, or a column, takes as an input."""
+        where = context.where
+        if wanted.group is not None:
+            if wanted.group not in self.spec.groups:
+                raise UserError(f"{where}: {unknown('group', wanted.group, self.spec.groups)}")
+            context = context._replace(group=wanted.group)
+        if wanted.seed is not None:
+            context = context._replace(seed=wanted.seed)
+        if wanted.row == THIS:
+            if context.this is None:
+                raise UserError(f"{where}: no row is meant by {THIS!r} here")
+            return context.this
+        name = wanted.row or wanted.run or ""
+        if name in context.after:
+            raise UserError(f"{where}: a circle: {' needs '.join([*context.after, name])}")
+        if wanted.run is not None:
+            return self.named(wanted.run, context)
+        if name not in self.spec.rows:
+            raise UserError(f"{where}: {unknown('row', name, self.spec.rows)}")
+        return self.run(name, context.group, context.seed, context.after)
+
+    def _resolved(self, part: RunPart, step_ms: float | None, context: _Context) -> Run:
+        where = context.where
         raw = {"arguments": part.arguments, "data": part.data, "training": part.training}
         for setting in self.selection.settings:
             _apply(raw, setting)
         if self.selection.limit is not None:
             raw["data"] = {**raw["data"], "limit": self.selection.limit}
         _check_plain(raw["arguments"], f"{where}: arguments")
-        return Run(
-            method=part.method,
+        run = Run(
+            method=str(part.method),
             arguments=raw["arguments"],
             data=DataView.read(raw["data"], f"{where}: data"),
             training=Training.read(raw["training"], f"{where}: training"),
-            seed=seed,
+            seed=context.seed,
             paper=self.paper.paper,
             version=self.paper.version,
             inputs={
-                name: self._input(name, wanted, group, seed, (*after, row), where)
+                name: self.input(wanted, context._replace(where=f"{where}: inputs.{name}"))
                 for name, wanted in part.inputs.items()
             },
         )
-
-    def _input(
-        self,
-        name: str,
-        wanted: InputRow,
-        group: str,
-        seed: int,
-        after: tuple[str, ...],
-        where: str,
-    ) -> Run:
-        where = f"{where}: inputs.{name}"
-        group = wanted.group or group
-        if wanted.row not in self.spec.rows:
-            raise UserError(f"{where}: {unknown('row', wanted.row, self.spec.rows)}")
-        if group not in self.spec.groups:
-            raise UserError(f"{where}: {unknown('group', group, self.spec.groups)}")
-        if wanted.row in after:
-            raise UserError(f"{where}: a circle: {' needs '.join([*after, wanted.row])}")
-        return self.run(wanted.row, group, seed if wanted.seed is None else wanted.seed, after)
+        self.runs[run.id] = run
+        self.origins.setdefault(run.id, Origin(where, step_ms))
+        return run
 
 
 def _check_plain(values: dict[str, Any], where: str) -> None:
@@ -195,14 +287,8 @@ def split_setting(setting: str) -> tuple[list[str], Any]:
 
 def _check_settings(selection: Selection, runs: Iterable[Run]) -> None:
     """UserError for an argument that neither a run nor an input of one has."""
-    known = {name for run in _with_inputs(runs) for name in run.arguments}
+    known = {name for run in runs for name in run.arguments}
     for setting in selection.settings:
         path, _ = split_setting(setting)
         if path[0] == "arguments" and path[1] not in known:
             raise UserError(f"--set {setting}: {unknown('argument', path[1], known)}")
-
-
-def _with_inputs(runs: Iterable[Run]) -> Iterator[Run]:
-    for run in runs:
-        yield run
-        yield from _with_inputs(run.inputs.values())

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vaebench.registry.canonical import digest
 from vaebench.registry.strict import Strict
@@ -29,12 +29,49 @@ class Optimizer(Strict):
     eps: float = Field(default=1e-8, gt=0)
 
 
+class Plateau(Strict):
+    """The learning rate times `factor` whenever the monitored value has not fallen below its best
+    by the share `threshold` of the best's size for more than `patience` epochs.
+
+    That is torch's ReduceLROnPlateau, which for negative values takes a rise for a fall.
+    """
+
+    name: Literal["plateau"]
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=0)
+    threshold: float = Field(ge=0, lt=1)
+
+
+class Steps(Strict):
+    """The learning rate times `factor` after every `every` epochs."""
+
+    name: Literal["steps"]
+    factor: float = Field(gt=0, lt=1)
+    every: int = Field(ge=1)
+
+
 class Training(Strict):
-    """How long and how a run trains."""
+    """How long and how a run trains.
+
+    `monitor` is measured after every epoch, in evaluation mode: the loss on the validation split,
+    or the squared error on the test set (a criterion that looks at test data: a paper must have
+    said so). `keep: best` ends with the weights of the epoch where it was lowest, else the last
+    count. `drop_last` leaves out the last batch of an epoch if it is smaller than the others.
+    """
 
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     optimizer: Optimizer
+    monitor: Literal["validation-loss", "test-squared-error"] | None = None
+    schedule: Annotated[Plateau | Steps, Field(discriminator="name")] | None = None
+    keep: Literal["best"] | None = None
+    drop_last: bool | None = None
+
+    @model_validator(mode="after")
+    def _what_needs_a_monitor(self) -> "Training":
+        if self.monitor is None and (self.keep is not None or isinstance(self.schedule, Plateau)):
+            raise ValueError("`keep: best` and a plateau schedule need a `monitor`")
+        return self
 
 
 @dataclass(frozen=True)
@@ -86,14 +123,25 @@ class Run:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A named evaluator with its parameters."""
+    """A named evaluator with its parameters, the runs whose trained models it takes, and the files
+    that it takes (names in the catalogue), all by the evaluator's argument."""
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Run] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def arguments(self) -> list[str]:
+        """All arguments of the evaluator that have a value."""
+        return [*self.parameters, *self.inputs, *self.files]
+
+    @cached_property
     def key(self) -> str:
         """Its name in the store."""
-        if not self.parameters:
-            return self.name
-        return f"{self.name}-{digest(self.parameters, 8)}"
+        identity = dict(self.parameters)
+        if self.inputs:
+            identity["inputs"] = {name: run.id for name, run in self.inputs.items()}
+        if self.files:
+            identity["files"] = dict(self.files)
+        return f"{self.name}-{digest(identity, 8)}" if identity else self.name

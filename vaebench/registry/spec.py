@@ -7,14 +7,23 @@ from pydantic import Field, PrivateAttr, model_validator
 from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
 
+THIS = "this"  # as an input's row: the row for which a named run or a column is wanted
 
-class InputRow(Strict):
-    """The row whose trained model a run starts from: of the same group, scale and seed unless the
-    spec says otherwise."""
 
-    row: str
+class InputRun(Strict):
+    """The run whose trained model is wanted: a row's, or one that is named under `runs`; of the
+    same group, scale and seed unless the spec says otherwise."""
+
+    row: str | None = None
+    run: str | None = None
     group: str | None = None
     seed: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _a_row_or_a_run(self) -> "InputRun":
+        if (self.row is None) == (self.run is None):
+            raise ValueError("expected either 'row' or 'run'")
+        return self
 
 
 class RunPart(Strict):
@@ -24,7 +33,7 @@ class RunPart(Strict):
     arguments: dict[str, Any] = {}
     data: dict[str, Any] = {}
     training: dict[str, Any] = {}
-    inputs: dict[str, InputRow] = Field(
+    inputs: dict[str, InputRun] = Field(
         default={}, description="input runs by the method's argument that takes the trained model"
     )
 
@@ -56,6 +65,12 @@ class Column(Strict):
 
     `aggregation` over the seeds: the first alone; mean and population deviation; or the value of
     the seed that the table's `select` criterion picks. `also` adds an extra column with another.
+
+    `run` names the run under `runs` that is evaluated instead of the row's own. `inputs` are runs
+    whose trained models the evaluator takes, and `files` files that it takes, both by argument; a
+    file is named by its entry in the catalogue, and where it is not there the column stays open.
+    An extra column may be kept to some `groups`, and to the cells that a published one has, which
+    it stands `beside`.
     """
 
     evaluation: str
@@ -68,6 +83,11 @@ class Column(Strict):
     also: Aggregation | None = None
     digits: int | None = None
     extra: bool = False
+    run: str | None = None
+    inputs: dict[str, InputRun] = {}
+    files: dict[str, str] = {}
+    groups: tuple[str, ...] | None = None
+    beside: str | None = None
 
 
 class Select(Strict):
@@ -107,6 +127,9 @@ class TableSpec(Strict):
     groups: dict[str, Group] = {}
     columns: dict[str, Column] = {}
     rows: dict[str, Row] = {}
+    runs: dict[str, Row] = Field(
+        default={}, description="runs that are no rows: second stages, judges; data from the group"
+    )
     select: Select | None = None
     assumptions: tuple[str, ...] = ()
     misprints: tuple[str, ...] = ()
@@ -153,6 +176,13 @@ class TableSpec(Strict):
     def _best_needs_a_criterion(self) -> "TableSpec":
         if self.select is None and any(c.aggregation == "best" for c in self.columns.values()):
             raise ValueError("a column aggregates by `best`, so `select` must say by what")
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_of_the_rows_own_runs(self) -> "TableSpec":
+        for name, column in self.columns.items():
+            if column.run is not None and "best" in (column.aggregation, column.also):
+                raise ValueError(f"columns.{name}: a column of another run cannot take the `best`")
         return self
 
 

@@ -2,32 +2,46 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaebench.data.loading import Split
 from vaebench.registry.runs import Training
 from vaebench.training import checkpoints
-from vaebench.training.recipe import Recipe
+from vaebench.training.monitors import Monitor
+from vaebench.training.recipe import Examples, Recipe
+from vaebench.training.schedules import rate_factor
 
 Epoch = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """`history` has one mapping an epoch: the mean of every term over the data, in nats.
+    """`history` has one mapping an epoch: the mean of every term over the data, in nats, and what
+    was monitored.
 
     `diverged` says where the loss left the finite numbers: a result of the method, not a failure
-    of the program. The history ends before that epoch.
+    of the program. The history ends before that epoch. `stopped` says the same of a run that keeps
+    its best epoch and had one.
     """
 
     history: list[Epoch]
     seconds: float
     diverged: str | None = None
+    stopped: str | None = None
+
+
+@dataclass
+class _Progress:
+    """What a checkpoint holds beside the states of model, optimiser and generators."""
+
+    history: list[Epoch]
+    seconds: float = 0.0
+    best: dict[str, Tensor] | None = None  # weights of the epoch with the lowest monitored value
 
 
 def train(
@@ -38,56 +52,92 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path,
+    monitor: Monitor | None = None,
     report: Callable[[int, Epoch], None] = lambda epoch, terms: None,
 ) -> Trained:
     """Train to the last epoch, from `checkpoint` if it exists; it is written after every epoch.
 
     Whoever calls has seeded the global generator and built the recipe after that.
     """
-    model = recipe.model.to(device).train()
-    recipe.procedure.prepare(model, training.optimizer)
-    history: list[Epoch] = []
-    seconds = 0.0
+    model, procedure = recipe.model.to(device), recipe.procedure
+    procedure.prepare(model, training.optimizer)
+    progress = _Progress([])
     if checkpoint.exists():
         state = checkpoints.load(checkpoint)
         model.load_state_dict(state["model"])
-        recipe.procedure.load_state_dict(state["procedure"])
+        procedure.load_state_dict(state["procedure"])
         checkpoints.restore_random_state(state["random"], device)
-        history, seconds = state["history"], state["seconds"]
-    steps_per_epoch = math.ceil(len(data) / training.batch_size)
-    started = time.perf_counter() - seconds
+        progress = _Progress(state["history"], state["seconds"], state["best"])
+    history = progress.history
+    examples = recipe.examples(data)
+    started = time.perf_counter() - progress.seconds
 
     for epoch in range(len(history) + 1, training.epochs + 1):
-        order = epoch_order(len(data), seed, epoch).to(device)
-        step = (epoch - 1) * steps_per_epoch
-        sums: dict[str, Tensor] = {}
-        for index in torch.split(order, training.batch_size):
-            step += 1
-            batch = data.take(index)
-            terms = recipe.procedure.step(model, recipe.objective, batch, step)
-            for name, value in terms.items():  # summed on the device: reading one would wait for it
-                weighted = value.detach() * len(index)
-                sums[name] = sums[name] + weighted if name in sums else weighted
-        means = {name: float(total) / len(data) for name, total in sums.items()}
-        seconds = time.perf_counter() - started
+        monitored = [done["monitored"] for done in history] if monitor else []
+        if training.schedule is not None:
+            procedure.scale_rate(rate_factor(training.schedule, len(history), monitored))
+        model.train()
+        order = epoch_order(len(examples), seed, epoch).to(device)
+        batches = _batches(order, training)
+        means = _epoch(recipe, examples, batches, epoch)
+        model.eval()
+        if monitor is not None and math.isfinite(means["loss"]):
+            means["monitored"] = monitor(model, epoch * len(batches))
+        progress.seconds = time.perf_counter() - started
         report(epoch, means)
-        if not math.isfinite(means["loss"]):
-            return Trained(history, seconds, f"the loss is {means['loss']} in epoch {epoch}")
+        if not all(math.isfinite(means[name]) for name in ("loss", "monitored") if name in means):
+            return _broken_off(model, progress, f"the loss is {means['loss']} in epoch {epoch}")
+        if training.keep == "best" and means["monitored"] < min(monitored, default=math.inf):
+            progress.best = {k: value.detach().clone() for k, value in model.state_dict().items()}
         history.append(means)
         checkpoints.save(
             {
                 "model": model.state_dict(),
-                "procedure": recipe.procedure.state_dict(),
+                "procedure": procedure.state_dict(),
                 "random": checkpoints.random_state(device),
                 "history": history,
-                "seconds": seconds,
+                "seconds": progress.seconds,
+                "best": progress.best,
             },
             checkpoint,
         )
     model.eval()
-    if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
-        return Trained(history, seconds, "the last steps left weights that are not finite")
-    return Trained(history, seconds)
+    if progress.best is not None:
+        model.load_state_dict(progress.best)
+    elif not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
+        reason = "the last steps left weights that are not finite"
+        return Trained(history, progress.seconds, diverged=reason)
+    return Trained(history, progress.seconds)
+
+
+def _batches(order: Tensor, training: Training) -> tuple[Tensor, ...]:
+    batches = torch.split(order, training.batch_size)
+    drop = training.drop_last and len(batches[-1]) < training.batch_size
+    return batches[:-1] if drop and len(batches) > 1 else batches
+
+
+def _epoch(recipe: Recipe, examples: Examples, batches: Sequence[Tensor], epoch: int) -> Epoch:
+    """One pass over the examples: the mean of every term."""
+    step = (epoch - 1) * len(batches)
+    sums: dict[str, Tensor] = {}
+    for index in batches:
+        step += 1
+        batch = examples.take(index)
+        terms = recipe.procedure.step(recipe.model, recipe.objective, batch, step)
+        for name, value in terms.items():  # summed on the device: reading one would wait for it
+            weighted = value.detach() * len(index)
+            sums[name] = sums[name] + weighted if name in sums else weighted
+    seen = sum(len(index) for index in batches)
+    return {name: float(total) / seen for name, total in sums.items()}
+
+
+def _broken_off(model: nn.Module, progress: _Progress, reason: str) -> Trained:
+    """The end of a run whose loss is not finite: with its best epoch if it keeps one."""
+    if progress.best is None:
+        return Trained(progress.history, progress.seconds, diverged=reason)
+    model.load_state_dict(progress.best)
+    stopped = f"{reason}; the best epoch before is kept"
+    return Trained(progress.history, progress.seconds, stopped=stopped)
 
 
 def epoch_order(size: int, seed: int, epoch: int) -> Tensor:

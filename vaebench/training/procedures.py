@@ -11,23 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.data.loading import Batch
-from vaebench.models.latent import LatentModel
 from vaebench.registry.runs import Optimizer
 
-Objective = Callable[[LatentModel, Batch, int], Mapping[str, Tensor]]
+Objective = Callable[[Any, Batch, int], Mapping[str, Tensor]]
 
 
 class Procedure(Protocol):
     """One step after another; its state is part of a checkpoint."""
 
-    def prepare(self, model: LatentModel, optimizer: Optimizer) -> None:
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Make the optimisers for a model that is on its device."""
         ...
 
     def step(
-        self, model: LatentModel, objective: Objective, batch: Batch, step: int
+        self, model: nn.Module, objective: Objective, batch: Batch, step: int
     ) -> Mapping[str, Tensor]:
         """Train on one batch (steps count from 1) and return the objective's terms."""
+        ...
+
+    def scale_rate(self, factor: float) -> None:
+        """Make the learning rate `factor` times the one that the run began with."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -40,6 +43,7 @@ class Joint:
 
     def __init__(self) -> None:
         self._optimizer: torch.optim.Optimizer | None = None
+        self._rate = 0.0
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -47,17 +51,22 @@ class Joint:
             raise RuntimeError("prepare() comes before the first step")
         return self._optimizer
 
-    def prepare(self, model: LatentModel, optimizer: Optimizer) -> None:
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         self._optimizer = make_optimizer(model.parameters(), optimizer)
+        self._rate = optimizer.lr
 
     def step(
-        self, model: LatentModel, objective: Objective, batch: Batch, step: int
+        self, model: nn.Module, objective: Objective, batch: Batch, step: int
     ) -> Mapping[str, Tensor]:
         terms = objective(model, batch, step)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return terms
+
+    def scale_rate(self, factor: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate * factor
 
     def state_dict(self) -> dict[str, Any]:
         return self.optimizer.state_dict()

@@ -1,0 +1,31 @@
+"""A plugin whose evaluator looks through the trained model of another run."""
+
+from torch import nn
+from torch.nn import functional as F
+
+from vaebench.data.loading import DataInfo
+from vaebench.evaluation import evaluator
+from vaebench.methods import method
+from vaebench.training.recipe import Recipe
+
+
+@method
+def classifier(data: DataInfo) -> Recipe:
+    """A softmax layer on pixels: no LatentModel."""
+    pixels = data.shape[0] * data.shape[1] * data.shape[2]
+
+    def objective(model, batch, step):
+        return {"loss": F.cross_entropy(model(batch.x), batch.y)}
+
+    return Recipe(nn.Sequential(nn.Flatten(), nn.Linear(pixels, data.classes)), objective)
+
+
+@evaluator
+def judged(model, data, *, judge):
+    """How often the judge sees the digit in its reconstruction, and the judge's own weights."""
+    assert not judge.training and not any(p.requires_grad for p in judge.parameters())
+    x = data.test.take(data.test.labels.argsort()).x
+    y = data.test.labels.sort().values
+    seen = judge(model.decoder.mean(model.infer(x).mean)).argmax(-1)
+    weights = sum(float(p.double().sum()) for p in judge.parameters())
+    return {"agreement": float((seen == y).double().mean()), "weights": weights}

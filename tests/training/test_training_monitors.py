@@ -1,0 +1,182 @@
+"""What is monitored after an epoch, what is kept for it, and resuming in between."""
+
+import math
+import shutil
+
+import pytest
+import torch
+from fixtures import all_of, dataset, split, tiny_model
+from torch import nn
+
+from vaebench.data.loading import Dataset
+from vaebench.errors import UserError
+from vaebench.objectives.elbo import negative_elbo, reconstruction
+from vaebench.registry.runs import Optimizer, Plateau, Training
+from vaebench.training import checkpoints
+from vaebench.training.loop import train
+from vaebench.training.monitors import make_monitor
+from vaebench.training.recipe import Recipe
+
+CPU = torch.device("cpu")
+SHAPE = (1, 2, 2)
+PLATEAU = Plateau(name="plateau", factor=0.5, patience=0, threshold=0.3)
+
+
+def data():
+    whole = dataset(train=40, test=22, shape=SHAPE)
+    return Dataset(whole.train, whole.test, whole.info, whole.sha256, split(19, SHAPE, 2))
+
+
+def settings(**change):
+    told = {"batch_size": 8, "epochs": 6, "optimizer": Optimizer(name="adam", lr=0.05)}
+    return Training(**{**told, **change})
+
+
+def fit(checkpoint, training, recipe=None, seen=None):
+    torch.manual_seed(3)
+    recipe = recipe or Recipe(tiny_model(), negative_elbo)
+    here = data()
+
+    def report(epoch, terms):
+        if seen is not None:
+            seen.append({k: v.clone() for k, v in recipe.model.state_dict().items()})
+
+    trained = train(
+        recipe,
+        here.train,
+        training,
+        seed=1,
+        device=CPU,
+        checkpoint=checkpoint,
+        monitor=make_monitor(recipe, training, here),
+        report=report,
+    )
+    return trained, recipe.model
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+class TestWhatIsMonitored:
+    def test_the_validation_loss_is_the_objectives_mean(self):
+        here, model = data(), tiny_model("deterministic")
+        recipe = Recipe(model, reconstruction)
+        monitor = make_monitor(recipe, settings(monitor="validation-loss"), here)
+        wanted = reconstruction(model, all_of(here.validation), 0)["loss"]
+        assert monitor(model, 0) == pytest.approx(wanted.item(), rel=1e-6)
+
+    def test_the_squared_error_is_that_of_the_test_set(self):
+        here, model = data(), tiny_model()
+        monitor = make_monitor(
+            Recipe(model, negative_elbo), settings(monitor="test-squared-error"), here
+        )
+        x = all_of(here.test).x
+        error = (model.decoder.mean(model.infer(x).mean) - x).square().flatten(1).sum(1)
+        assert monitor(model, 0) == pytest.approx(float(error.mean()), rel=1e-6)
+
+    def test_it_sees_evaluation_mode_without_gradients(self, tmp_path):
+        modes = []
+
+        def watching(model, batch, step):
+            modes.append((model.training, torch.is_grad_enabled()))
+            return negative_elbo(model, batch, step)
+
+        fit(
+            tmp_path / "c.pt",
+            settings(epochs=1, monitor="validation-loss"),
+            Recipe(tiny_model(), watching),
+        )
+        assert modes == 5 * [(True, True)] + 3 * [(False, False)]
+
+    def test_a_view_without_validation_split_is_told(self):
+        with pytest.raises(UserError, match=r"training.monitor: synthetic has no validation split"):
+            make_monitor(
+                Recipe(tiny_model(), negative_elbo), settings(monitor="validation-loss"), dataset()
+            )
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"keep": "best"},
+            {"schedule": {"name": "plateau", "factor": 0.5, "patience": 1, "threshold": 0}},
+        ],
+    )
+    def test_what_needs_a_monitor_is_told(self, change):
+        with pytest.raises(UserError, match="need a `monitor`"):
+            Training.read({**settings().model_dump(), **change}, "here")
+
+
+class TestTheBestEpoch:
+    def test_it_is_the_one_with_the_lowest_value(self, tmp_path):
+        seen = []
+        trained, model = fit(
+            tmp_path / "c.pt", settings(monitor="validation-loss", keep="best", epochs=8), seen=seen
+        )
+        values = [epoch["monitored"] for epoch in trained.history]
+        assert len(values) == 8 and equal(model.state_dict(), seen[values.index(min(values))])
+
+    def test_it_need_not_be_the_last(self, tmp_path):
+        """A rate far too high: the loss jumps, and only the first epochs are good."""
+        seen = []
+        training = settings(monitor="validation-loss", keep="best", epochs=8)
+        training = training.model_copy(update={"optimizer": Optimizer(name="adam", lr=3.0)})
+        trained, model = fit(tmp_path / "c.pt", training, seen=seen)
+        values = [epoch["monitored"] for epoch in trained.history]
+        best = values.index(min(values))
+        assert best < 7 and equal(model.state_dict(), seen[best])
+        assert not equal(model.state_dict(), seen[-1])
+
+    def test_it_survives_a_loss_that_is_not_finite(self, tmp_path):
+        def breaking(model, batch, step):
+            terms = dict(negative_elbo(model, batch, step))
+            if step > 15 and model.training:
+                terms["loss"] = terms["loss"] * math.nan
+            return terms
+
+        seen = []
+        kept = settings(monitor="validation-loss", keep="best")
+        trained, model = fit(tmp_path / "c.pt", kept, Recipe(tiny_model(), breaking), seen)
+        assert trained.diverged is None and "the best epoch before is kept" in trained.stopped
+        values = [epoch["monitored"] for epoch in trained.history]
+        assert len(values) == 3 and equal(model.state_dict(), seen[values.index(min(values))])
+        trained, _ = fit(tmp_path / "d.pt", settings(), Recipe(tiny_model(), breaking))
+        assert trained.stopped is None and "nan in epoch 4" in trained.diverged
+
+
+@pytest.mark.parametrize("done", [1, 2, 4])
+def test_a_stop_between_epochs_leaves_no_trace(done, tmp_path):
+    """The rate comes from the history, the best weights from the checkpoint."""
+    training = settings(
+        epochs=7,
+        monitor="validation-loss",
+        keep="best",
+        schedule=PLATEAU,
+    )
+    straight, model = fit(tmp_path / "straight.pt", training)
+    assert straight.history[-1]["monitored"] != straight.history[0]["monitored"]
+    fit(tmp_path / "parts.pt", training.model_copy(update={"epochs": done}))
+    shutil.copy(tmp_path / "parts.pt", tmp_path / "kept.pt")
+    resumed, again = fit(tmp_path / "parts.pt", training)
+    assert resumed.history == straight.history and equal(again.state_dict(), model.state_dict())
+    one, other = (checkpoints.load(tmp_path / name) for name in ("straight.pt", "parts.pt"))
+    assert equal(one["best"], other["best"]) and equal(one["model"], other["model"])
+    rates = [c["procedure"]["param_groups"][0]["lr"] for c in (one, other)]
+    assert rates[0] == rates[1] < 0.05
+
+
+def test_the_short_last_batch_can_be_left_out(tmp_path):
+    sizes = []
+
+    def objective(model, batch, step):
+        sizes.append(len(batch.y))
+        return {"loss": model(batch.x.flatten(1)).square().mean()}
+
+    def sizes_of(**change):
+        sizes.clear()
+        asked = settings(drop_last=True, **change)
+        fit(tmp_path / f"{change['batch_size']}.pt", asked, Recipe(nn.Linear(4, 1), objective))
+        return sizes
+
+    assert sizes_of(batch_size=16, epochs=2) == [16, 16, 16, 16]
+    assert sizes_of(batch_size=64, epochs=1) == [40]  # the only batch stays

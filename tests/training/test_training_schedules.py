@@ -1,0 +1,68 @@
+"""Learning rates against torch's own schedulers."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vaebench.registry.runs import Optimizer, Plateau, Steps
+from vaebench.training.procedures import Joint
+from vaebench.training.schedules import rate_factor
+
+law = settings(deadline=None)
+factors = st.sampled_from([0.1, 0.5, 0.9])
+values = st.lists(st.sampled_from([1.0, 2.0, 2.9997, 2.9, 3.0, 5.0]), max_size=40)
+
+
+def torch_rates(make, monitored):
+    """The rate before the first epoch and after each."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = make(optimizer)
+    rates = [1.0]
+    for value in monitored:
+        optimizer.step()
+        scheduler.step(value)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+@law
+@given(factors, st.integers(0, 4), st.sampled_from([0.0, 1e-4, 0.1]), values)
+def test_a_plateau_is_torchs_for_positive_values(factor, patience, threshold, monitored):
+    schedule = Plateau(name="plateau", factor=factor, patience=patience, threshold=threshold)
+
+    def make(optimizer):
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=factor, patience=patience, threshold=threshold, eps=0.0
+        )
+
+    ours = [rate_factor(schedule, n, monitored[:n]) for n in range(len(monitored) + 1)]
+    torch.testing.assert_close(ours, torch_rates(make, monitored), rtol=1e-12, atol=0.0)
+
+
+def test_a_plateau_takes_a_rise_for_no_fall_below_zero():
+    """torch's relative threshold is 1 % of -100 in the wrong direction: -99.5 would pass."""
+    schedule = Plateau(name="plateau", factor=0.5, patience=0, threshold=0.01)
+    assert rate_factor(schedule, 2, [-100.0, -99.5]) == 0.5
+    assert rate_factor(schedule, 2, [-100.0, -100.5]) == 0.5  # below, but by less than 1 %
+    assert rate_factor(schedule, 2, [-100.0, -102.0]) == 1.0
+
+
+@law
+@given(factors, st.integers(1, 7), st.integers(0, 30))
+def test_steps_are_torchs(factor, every, epochs):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, every, factor)
+    for _ in range(epochs):
+        optimizer.step()
+        scheduler.step()
+    ours = rate_factor(Steps(name="steps", factor=factor, every=every), epochs, [])
+    torch.testing.assert_close(ours, optimizer.param_groups[0]["lr"], rtol=1e-12, atol=0.0)
+
+
+def test_the_procedure_scales_the_rate_it_began_with():
+    model = torch.nn.Linear(2, 2)
+    procedure = Joint()
+    procedure.prepare(model, Optimizer(name="adam", lr=0.02))
+    for factor in (0.5, 0.25, 1.0):
+        procedure.scale_rate(factor)
+        assert [g["lr"] for g in procedure.optimizer.param_groups] == [0.02 * factor]
