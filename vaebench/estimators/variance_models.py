@@ -39,8 +39,14 @@ def j_rec(residuals: Tensor, variance: Tensor) -> Tensor:
 
     The negative log-likelihood in nats without (d/2) ln 2 pi; a scalar.
     """
-    variance = variance.expand_as(residuals)
-    return 0.5 * (residuals.square() / variance + variance.log()).sum(1).mean()
+    return j_rec_of_log(residuals, variance.log())
+
+
+def j_rec_of_log(residuals: Tensor, log_variance: Tensor) -> Tensor:
+    """`j_rec` for log variances: no variance underflows."""
+    log_variance = log_variance.expand_as(residuals)
+    squares = residuals.square() * torch.exp(-log_variance)
+    return 0.5 * (squares + log_variance).sum(1).mean()
 
 
 def objective(form: str, residuals: Tensor, eps: float) -> Tensor:

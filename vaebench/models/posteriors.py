@@ -80,6 +80,25 @@ class GaussianHead(nn.Module):
         return GaussianPosterior(self.mean(h), self.log_variance(h))
 
 
+class GlobalGaussianHead(nn.Module):
+    """A linear map to the mean and one variance for all dimensions and data (AR-ELBO, Eq. 4).
+
+    `log_variance` (natural logarithm) is where it starts if it is trainable, else what it is.
+    """
+
+    def __init__(self, features: int, latent: int, *, log_variance: float, trainable: bool) -> None:
+        super().__init__()
+        self.mean = nn.Linear(features, latent)
+        self.log_variance: Tensor
+        if trainable:
+            self.log_variance = nn.Parameter(torch.tensor([log_variance]))
+        else:
+            self.register_buffer("log_variance", torch.tensor([log_variance]))
+
+    def forward(self, h: Tensor) -> GaussianPosterior:
+        return GaussianPosterior(self.mean(h), self.log_variance.expand(len(h), 1))
+
+
 class DeterministicHead(nn.Module):
     """One linear map to the code of an autoencoder."""
 
