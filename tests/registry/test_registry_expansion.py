@@ -97,10 +97,19 @@ def test_a_cited_row_is_never_run(tiny, spec_file):
 
 
 def test_a_group_gives_its_evaluations_parameters(tiny, spec_file):
-    tiny["groups"]["G"]["evaluation"] = {"samples": 5, "split": "test"}
+    tiny["evaluations"] = {"reconstruction": {"samples": 4, "seed": 3}}
+    tiny["groups"]["G"]["evaluations"] = {"reconstruction": {"samples": 5, "split": "test"}}
     tiny["columns"]["Rec."]["parameters"] = {"split": "train"}
     (first, *_) = expand(load_table(spec_file(tiny))).measurements
-    assert first.evaluation.parameters == {"samples": 5, "split": "train"}
+    assert first.evaluation.parameters == {"samples": 5, "split": "train", "seed": 3}
+
+
+def test_parameters_of_an_evaluator_without_a_column_are_refused(tiny, spec_file):
+    tiny["evaluations"] = {"reconstructions": {"samples": 4}}
+    with pytest.raises(
+        UserError, match="reconstruction .no column is measured by 'reconstructions'"
+    ):
+        load_table(spec_file(tiny))
 
 
 def test_a_single_column_is_measured_on_the_first_seed(tiny, spec_file):

@@ -7,12 +7,13 @@ outputs of its layers, 1 is the paper; `output` is what the decoder's mean ends 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.loading import Batch, DataInfo, Split
+from vaebench.evaluation.encoding import codes
 from vaebench.methods import method
 from vaebench.models.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from vaebench.models.gaussian_decoder import (
@@ -26,6 +27,8 @@ from vaebench.models.latent import LatentModel
 from vaebench.models.parts import PosteriorHead
 from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
+from vaebench.models.two_stage import TwoStageModel
+from vaebench.objectives.elbo import negative_elbo
 from vaebench.objectives.gaussian import (
     Adaptive,
     deterministic_fixed_variance,
@@ -35,6 +38,7 @@ from vaebench.objectives.gaussian import (
 )
 from vaebench.objectives.rae import DecoderL2, GradientPenalty
 from vaebench.objectives.wae import WaeMmd
+from vaebench.training.codes import Codes
 from vaebench.training.recipe import Recipe
 
 Head = Callable[[int, int], PosteriorHead]
@@ -158,6 +162,21 @@ def wae_mmd(
     """WAE-MMD with a deterministic encoder; `weight` of the MMD beside the squared error."""
     model = _model(data, network, width, output, latent, DeterministicHead)
     return Recipe(model, WaeMmd(_positive("weight", weight)))
+
+
+@method
+def second_stage(data: DataInfo, *, first: LatentModel, hidden: int) -> Recipe:
+    """A second-stage VAE on the codes of `first` (Dai & Wipf, 2019), which becomes its prior."""
+    if not isinstance(hidden, int) or hidden < 1:
+        raise ValueError(f"hidden is {hidden!r}; expected a size from 1")
+
+    def objective(model: TwoStageModel, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        return negative_elbo(model.prior.vae, batch, step)
+
+    def examples(split: Split) -> Codes:
+        return codes(first, split)
+
+    return Recipe(TwoStageModel(first, hidden), objective, examples=examples)
 
 
 def _model(

@@ -106,7 +106,11 @@ def _has_cell(spec: TableSpec, key: Key, column: Column, printed: Mapping[Key, P
 def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
     spec = resolved.spec
     where = f"{spec.source}: columns.{key.column}"
-    parameters = {**spec.groups[key.group].evaluation, **column.parameters}
+    parameters = {
+        **spec.evaluations.get(column.evaluation, {}),
+        **spec.groups[key.group].evaluations.get(column.evaluation, {}),
+        **column.parameters,
+    }
     _check_plain(parameters, f"{where}: parameters")
     single = column.aggregation == "single"
     wanted = 1 if single else spec.seeds

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from vaebench.errors import nearest
 from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
 
@@ -41,8 +42,8 @@ class RunPart(Strict):
 class Group(RunPart):
     """A column group: mostly a data set, sometimes a variant of training or a family of probes."""
 
-    evaluation: dict[str, Any] = Field(
-        default={}, description="parameters that this group adds to the evaluations of its columns"
+    evaluations: dict[str, dict[str, Any]] = Field(
+        default={}, description="parameters of evaluators in this group, by the evaluator's name"
     )
 
 
@@ -124,6 +125,9 @@ class TableSpec(Strict):
         default=None, description="the paper's profile that this file is laid over"
     )
     defaults: RunPart = RunPart()
+    evaluations: dict[str, dict[str, Any]] = Field(
+        default={}, description="parameters of evaluators in all columns, by the evaluator's name"
+    )
     groups: dict[str, Group] = {}
     columns: dict[str, Column] = {}
     rows: dict[str, Row] = {}
@@ -171,6 +175,16 @@ class TableSpec(Strict):
                 change = {"aggregation": column.also, "also": None, "extra": True}
                 found[f"{name} ({column.also})"] = column.model_copy(update=change)
         return found
+
+    @model_validator(mode="after")
+    def _evaluators_are_those_of_columns(self) -> "TableSpec":
+        used = {column.evaluation for column in self.columns.values()}
+        for place in (self.evaluations, *(group.evaluations for group in self.groups.values())):
+            for name in place.keys() - used:
+                raise ValueError(
+                    f"evaluations: {nearest(name, used)} (no column is measured by {name!r})"
+                )
+        return self
 
     @model_validator(mode="after")
     def _best_needs_a_criterion(self) -> "TableSpec":
