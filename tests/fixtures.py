@@ -14,7 +14,7 @@ from vaebench.data.loading import Batch, DataInfo, Dataset, Split
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
 from vaebench.models.latent import LatentModel, glorot_uniform
-from vaebench.models.posteriors import DeterministicHead, GaussianHead
+from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.training.recipe import Recipe
@@ -29,12 +29,32 @@ ARGUMENTS: dict[str, list[Any]] = {
     "hidden": [[8, 6]],
     "posterior": ["diagonal", "isotropic"],
     "samples": [1, 4],
+    "network": ["plain"],
+    "width": [0.1],
+    "output": ["sigmoid"],
+    "log10_sigma_x2": [-0.3],
+    "log10_sigma_z2": [0.5],
+    "form": ["Iso-I", "Diag-I", "Iso-D", "Diag-D"],
+    "eps": [1e-6],
+    "beta": [0.01],
+    "weight": [0.02],
+    "gradient": ["outputs", "jacobian"],
 }
 WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "latent": [0, -1, 2.5, "three", None],
     "hidden": [[], [0], [8, -1], ["8"], 8, None],
     "posterior": ["diag", "", None],
     "samples": [0, -1, 2.5, "four", None],
+    "network": ["large", "", None, 3],
+    "width": [0, -1, 17, "1", True, None],
+    "output": ["tanh", "", None],
+    "log10_sigma_x2": ["0", None, 11, True],
+    "log10_sigma_z2": ["0", None, -11, True],
+    "form": ["Iso", "iso-i", "", None],
+    "eps": [0, -1, "1e-6", True, None],
+    "beta": [0, -1, "1", True, None],
+    "weight": [0, -1, "1", True, None],
+    "gradient": ["code", "", None],
 }
 # The same for the parameters of evaluators.
 PARAMETERS: dict[str, list[Any]] = {
@@ -80,6 +100,12 @@ EVALUATOR_CASES = list(cases(evaluation.evaluators(), 2, PARAMETERS))
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "diagonal": lambda features, latent: GaussianHead(features, latent, isotropic=False),
     "isotropic": lambda features, latent: GaussianHead(features, latent, isotropic=True),
+    "global": lambda features, latent: GlobalGaussianHead(
+        features, latent, log_variance=0.4, trainable=True
+    ),
+    "fixed": lambda features, latent: GlobalGaussianHead(
+        features, latent, log_variance=0.7, trainable=False
+    ),
     "deterministic": DeterministicHead,
 }
 

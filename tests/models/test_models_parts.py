@@ -11,7 +11,12 @@ from torch import nn
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
 from vaebench.models.latent import glorot_uniform
-from vaebench.models.posteriors import DeltaPosterior, DeterministicHead, GaussianHead
+from vaebench.models.posteriors import (
+    DeltaPosterior,
+    DeterministicHead,
+    GaussianHead,
+    GlobalGaussianHead,
+)
 from vaebench.models.priors import StandardGaussian
 
 SHAPE = (1, 2, 2)
@@ -22,7 +27,7 @@ PRIORS = {"standard": lambda: StandardGaussian(LATENT)}
 DECODERS = {"bernoulli-mlp": lambda: BernoulliMlpDecoder(LATENT, [5, 7], SHAPE)}
 TESTED = {
     "encoders": {MlpEncoder},
-    "posteriors": {GaussianHead, DeterministicHead},
+    "posteriors": {GaussianHead, GlobalGaussianHead, DeterministicHead},
     "priors": {StandardGaussian},
     "decoders": {BernoulliMlpDecoder},
 }
