@@ -33,7 +33,8 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"the key {path!r} is missing"
     else:
-        text = f"{path}: {first['msg']}" if path else first["msg"]
+        told = first["msg"].removeprefix("Value error, ")  # pydantic's word for ours
+        text = f"{path}: {told}" if path else told
     more = len(problems) - 1
     return text + (f" (and {more} more)" if more else "")
 
