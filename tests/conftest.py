@@ -14,7 +14,15 @@ import pytest
 import torch
 
 from vaebench import plugins
-from vaebench.data.catalog import CATALOG, Archive, Entry, StoredFile, lookup
+from vaebench.data.catalog import (
+    CATALOG,
+    WEIGHTS,
+    Archive,
+    Entry,
+    StoredFile,
+    Weights,
+    lookup,
+)
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder
@@ -141,6 +149,18 @@ def tiny(monkeypatch):
     )
     monkeypatch.setitem(CATALOG, "tiny", entry)
     return Tiny(entry, contents)
+
+
+@pytest.fixture
+def tiny_weights(monkeypatch):
+    """The bytes of a file of weights that is in the catalogue as `tiny-weights`."""
+    content = b"weights"
+    file = StoredFile("weights", "tiny.pth", len(content), sha256(content).hexdigest())
+    weights = Weights(
+        name="tiny-weights", title="A tiny network", terms="Made for tests.", files=(file,)
+    )
+    monkeypatch.setitem(WEIGHTS, "tiny-weights", weights)
+    return content
 
 
 @dataclass(frozen=True)

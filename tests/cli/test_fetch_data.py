@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import pytest
 from packing import zipped
+from specs import tiny_spec, write_spec
 
 from vaebench.cli import fetch_data, main
 from vaebench.cli.options import complete_data
@@ -161,8 +162,8 @@ def test_ctrl_c_keeps_the_part_of_an_archive(tiny, served, folder, vaebench, mon
 def test_the_list_makes_up_no_size(tiny, folder, vaebench, monkeypatch):
     files = tuple(replace(file, size=None) for file in tiny.entry.files)
     monkeypatch.setitem(CATALOG, "tiny", replace(tiny.entry, files=files))
-    row = vaebench("fetch-data")[1].splitlines()[-1]
-    assert " ".join(row.split()) == "tiny stand-in missing 20 / 10 Tiny noise"
+    rows = [" ".join(row.split()) for row in vaebench("fetch-data")[1].splitlines()]
+    assert "tiny stand-in missing 20 / 10 Tiny noise" in rows
 
 
 @local
@@ -266,8 +267,8 @@ def test_data_dir_goes_before_the_environment(tiny, folder, tmp_path, vaebench):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mnits",), "vaebench: unknown data set 'mnits'; did you mean mnist?"),
-        (("--from", "x"), "Error: --from DIR needs the NAME of the data set that DIR holds"),
+        (("mnits",), "vaebench: unknown data set or weights 'mnits'; did you mean mnist?"),
+        (("--from", "x"), "Error: --from needs the NAME of what it holds"),
         (("mnist", "--from", "x", "--check"), "Error: --from and --check exclude each other"),
     ],
 )
@@ -275,6 +276,33 @@ def test_wrong_usage(folder, vaebench, arguments, message):
     code, out, err = vaebench("fetch-data", *arguments)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1] == message
+
+
+def test_weights_are_listed_imported_and_checked(
+    tiny_weights, folder, tmp_path, vaebench, monkeypatch
+):
+    def row():
+        lines = vaebench("fetch-data")[1].splitlines()
+        return next(" ".join(line.split()) for line in lines if line.startswith("tiny-weights"))
+
+    assert row() == "tiny-weights weights missing (0 MB) - A tiny network"
+    given = tmp_path / "whatever.pth"
+    given.write_bytes(tiny_weights)
+    code, out, err = vaebench("fetch-data", "tiny-weights", "--from", str(given))
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "A tiny network. Made for tests.",
+        "tiny-weights/tiny.pth: ok and stored",
+    ]
+    assert row() == "tiny-weights weights present - A tiny network"
+    assert vaebench("fetch-data", "--check")[:2] == (0, "tiny-weights/tiny.pth: ok\n")
+
+
+def test_weights_are_no_data_set_of_a_run(tiny, folder, tmp_path, vaebench):
+    path = write_spec(tmp_path, tiny_spec(groups={"G": {"data": {"dataset": "inception"}}}))
+    code, _, err = vaebench("run", path, "--scale", "smoke", "--results-dir", str(tmp_path / "r"))
+    assert code == 2
+    assert "vaebench: 'inception' is the name of weights, not of a data set" in err
 
 
 def test_a_folder_that_cannot_be_written(tiny, folder, vaebench):
@@ -288,8 +316,8 @@ def test_a_folder_that_cannot_be_written(tiny, folder, vaebench):
 
 
 def test_names_are_completed():
-    names = complete_data(None, None, "mn")
-    assert names == ["mnist"]
+    assert complete_data(None, None, "mn") == ["mnist"]
+    assert complete_data(None, None, "inc") == ["inception"]
 
 
 @local

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from vaebench.data.catalog import CATALOG, Archive, lookup
+from vaebench.data.catalog import CATALOG, WEIGHTS, Archive, asset, lookup, lookup_weights
 from vaebench.data.loading import MAKERS
 from vaebench.errors import UserError
 
@@ -18,11 +18,27 @@ def test_entry_is_complete(name):
     assert entry.name == name
     assert entry.title and entry.terms and entry.splits
     assert entry.made_in_code == (name in MAKERS)
+    assert list(entry.splits) in (["train", "test"], ["train", "validation", "test"])
+    assert (entry.classes == 0) != (entry.attributes == 0) and len(entry.shape) == 3
+    assert asset(name) is entry
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_are_complete(name):
+    entry = WEIGHTS[name]
+    (file,) = entry.files
+    assert entry.name == name and entry.title and entry.terms
+    assert file.size and file.sha256
+    assert asset(name) is entry and lookup_weights(name) is entry
+
+
+def test_no_weights_have_the_name_of_a_data_set():
+    assert not CATALOG.keys() & WEIGHTS.keys()
+
+
+@pytest.mark.parametrize("name", [*CATALOG, *WEIGHTS])
 def test_files_can_be_had_and_checked(name):
-    entry = CATALOG[name]
+    entry = asset(name)
     assert len({file.name for file in entry.files}) == len(entry.files)
     for file in entry.files:
         assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
@@ -30,9 +46,9 @@ def test_files_can_be_had_and_checked(name):
         assert entry.file(file.part) is file
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", [*CATALOG, *WEIGHTS])
 def test_archives_and_members_are_plainly_named(name):
-    entry = CATALOG[name]
+    entry = asset(name)
     names = [source.name for source in entry.sources] + [file.name for file in entry.files]
     assert all(PurePosixPath(name).name == name and not name.startswith(".") for name in names)
     for source, files in entry.sources.items():
@@ -58,12 +74,33 @@ def test_mnist_is_the_original():
     ]
 
 
+def test_celeba_is_the_original():
+    entry = lookup("celeba")
+    assert entry.kind == "original" and "non-commercial" in entry.terms
+    assert sum(entry.splits.values()) == 202_599 and entry.attributes == 40
+    assert all(file.sha256 and file.size for file in entry.files)
+
+
 def test_unknown_name():
     with pytest.raises(UserError, match=r"^unknown data set 'minst'; did you mean mnist\?$"):
         lookup("minst")
+    with pytest.raises(UserError, match=r"^unknown weights 'incept'; did you mean inception\?$"):
+        lookup_weights("incept")
+    with pytest.raises(UserError, match=r"^unknown data set or weights 'x'"):
+        asset("x")
 
 
-@pytest.mark.parametrize("module", ["vaebench.data.catalog", "vaebench.data.fetch"])
+def test_weights_are_no_data_set():
+    with pytest.raises(UserError) as caught:
+        lookup("inception")
+    assert str(caught.value).startswith(
+        "'inception' is the name of weights, not of a data set; data sets are: mnist, "
+    )
+
+
+@pytest.mark.parametrize(
+    "module", ["vaebench.data.catalog", "vaebench.data.fetch", "vaebench.data.views"]
+)
 def test_imports_nothing_heavy(module):
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'numpy'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaebench.data.draws import balanced, permutation
+from vaebench.data.draws import balanced, drawn, permutation
 
 labels_of = st.lists(st.integers(0, 6), min_size=1, max_size=200).map(np.array)
 seeds = st.integers(0, 2**32)
@@ -45,6 +45,18 @@ def test_class_counts_differ_by_at_most_one(classes, each, data, seed):
 def test_a_larger_draw_has_every_example_of_a_smaller_one(labels, size, more, seed):
     smaller, larger = balanced(labels, size, seed), balanced(labels, size + more, seed)
     assert set(smaller) <= set(larger)
+
+
+@given(st.integers(0, 200), st.integers(0, 250), st.integers(0, 100), seeds)
+def test_drawn_from_all(count, size, more, seed):
+    smaller, larger = drawn(count, size, seed), drawn(count, size + more, seed)
+    assert len(smaller) == min(size, count)
+    assert (np.diff(smaller) > 0).all() and set(smaller) <= set(larger) <= set(range(count))
+
+
+def test_a_draw_from_all_takes_each_as_often():
+    counts = sum(np.bincount(drawn(10, 3, seed), minlength=10) for seed in range(1000))
+    assert abs(counts - 300).max() < 5 * (1000 * 0.3 * 0.7) ** 0.5
 
 
 def test_the_seed_decides():

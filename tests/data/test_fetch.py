@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from filelock import FileLock
+from packing import zipped
 
 from vaebench.data.checksums import check, recorded
 from vaebench.data.download import Patience
@@ -242,8 +243,68 @@ def test_import_from_a_folder_without_the_files(tiny, folder, tmp_path):
 
 
 def test_import_from_no_folder(tiny, folder, tmp_path):
-    with pytest.raises(UserError, match="none: expected a folder that holds the files of tiny"):
+    with pytest.raises(UserError) as caught:
         import_from(tmp_path / "none", tiny.entry, folder)
+    assert str(caught.value) == (
+        f"{tmp_path / 'none'}: expected a folder that holds the files of tiny, or one of them"
+    )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_import_of_one_file_by_its_name(tiny, folder, tmp_path, packed):
+    tiny.put(tmp_path, packed)
+    notes = Notes()
+    name = "test-labels-idx"
+    import_from(tmp_path / (f"{name}.gz" if packed else name), tiny.entry, folder, notes)
+    assert notes.heard == [("ok", name, True)]
+    assert stored_names(folder) == {name}
+
+
+def test_import_of_an_archive_by_its_name(tiny, folder, tmp_path):
+    entry = tiny.in_archive("set.zip")
+    for name in ("set.zip", "downloaded"):
+        (tmp_path / name).write_bytes(zipped(tiny.members))
+        import_from(tmp_path / name, entry, folder / name)
+        assert statuses(entry, folder / name) == {"ok"}
+
+
+def test_one_file_that_is_none_of_several(tiny, folder, tmp_path):
+    other = tmp_path / "other-idx"
+    other.write_bytes(tiny.contents["test-labels-idx"])
+    with pytest.raises(UserError) as caught:
+        import_from(other, tiny.entry, folder)
+    assert str(caught.value) == (
+        f"{other}: by its name no file of tiny; expected train-images-idx or train-labels-idx or "
+        "test-images-idx or test-labels-idx"
+    )
+
+
+def test_one_file_with_the_wrong_bytes(tiny, folder, tmp_path):
+    wrong = tmp_path / "test-labels-idx"
+    wrong.write_bytes(bytes(18))
+    with pytest.raises(UserError, match=f"^{wrong}: not tiny's test-labels-idx: expected sha256"):
+        import_from(wrong, tiny.entry, folder)
+    entry = tiny.in_archive("test-labels-idx")
+    with pytest.raises(UserError, match=f"^{wrong}: not tiny's test-labels-idx: corrupt zip"):
+        import_from(wrong, entry, folder)
+    assert stored_names(folder) == set()
+
+
+def test_the_only_file_may_have_any_name(tiny, folder, tmp_path):
+    """Its checksum tells what it is; without one only its name can."""
+    entry = replace(tiny.entry, files=tiny.entry.files[-1:])
+    given = tmp_path / "download (1)"
+    given.write_bytes(tiny.contents["test-labels-idx"])
+    import_from(given, entry, folder)
+    assert statuses(entry, folder) == {"ok"}
+    unknown = replace(entry, files=(replace(entry.files[0], sha256=None),))
+    with pytest.raises(UserError, match=r"by its name no file of tiny; expected test-labels-idx$"):
+        import_from(given, unknown, tmp_path / "elsewhere")
+    given.write_bytes(bytes(18))
+    with pytest.raises(
+        UserError, match=r"download \(1\): not tiny's test-labels-idx: expected sha"
+    ):
+        import_from(given, entry, tmp_path / "elsewhere")
 
 
 def test_a_read_only_folder_is_said_plainly(tiny, folder, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """From files to tensors."""
 
+import hashlib
 import json
 from typing import get_args
 
@@ -94,6 +95,93 @@ def test_limit_keeps_images_and_labels_together(tmp_path):
     train = load(DIGITS.model_copy(update={"limit": 100}), tmp_path).train
     for image, label in zip(train.images, train.labels, strict=True):
         assert label_of[image.numpy().tobytes()] == int(label)
+
+
+def pairs(split):
+    """Each image's bytes with its label."""
+    return {(x.numpy().tobytes(), int(y)) for x, y in zip(split.images, split.labels, strict=True)}
+
+
+def test_the_last_training_images_are_held_out(tmp_path):
+    whole = load(DIGITS, tmp_path)
+    cut = load(DIGITS.model_copy(update={"held_out": 150}), tmp_path)
+    assert whole.validation is None and whole.info.validation_size == 0
+    assert (cut.info.train_size, cut.info.validation_size, cut.info.test_size) == (1350, 150, 297)
+    for what in ("images", "labels"):
+        train, held_out = getattr(cut.train, what), getattr(cut.validation, what)
+        assert torch.equal(torch.cat([train, held_out]), getattr(whole.train, what))
+        assert torch.equal(getattr(cut.test, what), getattr(whole.test, what))
+
+
+def test_limit_draws_from_what_is_left_for_training(tmp_path):
+    view = DIGITS.model_copy(update={"held_out": 750})
+    cut, limited = load(view, tmp_path), load(view.model_copy(update={"limit": 100}), tmp_path)
+    assert [len(s) for s in (limited.train, limited.validation, limited.test)] == [100, 20, 20]
+    for split in ("train", "validation", "test"):
+        kept, stock = getattr(limited, split), getattr(cut, split)
+        assert kept.labels.bincount(minlength=10).eq(len(kept) // 10).all()
+        assert pairs(kept) <= pairs(stock)
+
+
+def test_the_validation_split_is_in_the_hash(tmp_path):
+    """Moving one image from the training images to the validation images is another view."""
+    hashes = {
+        load(DIGITS.model_copy(update={"held_out": held_out}), tmp_path).sha256
+        for held_out in (None, 10, 11)
+    }
+    first = load(DIGITS.model_copy(update={"held_out": 10}), tmp_path)
+    digest = hashlib.sha256()
+    for name in ("train", "test", "validation"):
+        for what in ("images", "labels"):
+            array = getattr(getattr(first, name), what).numpy()
+            digest.update(f"{name} {what} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+    assert len(hashes) == 3 and first.sha256 == digest.hexdigest()
+
+
+def test_attributes_are_drawn_without_balance(tmp_path):
+    whole = load(DataView(dataset="faces-64x64"), tmp_path)
+    few = load(DataView(dataset="faces-64x64", limit=100), tmp_path)
+    assert (whole.info.classes, whole.info.attributes) == (0, 8)
+    assert whole.train.images.shape == (1200, 3, 64, 64) and whole.info.shape == (3, 64, 64)
+    assert [len(s) for s in (few.train, few.validation, few.test)] == [100, 20, 20]
+    for split in ("train", "validation", "test"):
+        kept, stock = getattr(few, split), getattr(whole, split)
+        assert kept.labels.dtype == torch.int64 and kept.labels.shape == (len(kept), 8)
+        same = (kept.images[:, None, :, ::9, ::9] == stock.images[None, :, :, ::9, ::9]).flatten(2)
+        place = same.all(-1).int().argmax(-1)
+        assert (place.diff() > 0).all()
+        assert torch.equal(stock.images[place], kept.images)
+        assert torch.equal(stock.labels[place], kept.labels)
+
+
+def test_a_batch_of_attributes(tmp_path):
+    train = load(DataView(dataset="faces-64x64"), tmp_path).train
+    batch = train.take(torch.tensor([5, 2]))
+    assert batch.x.shape == (2, 3, 64, 64) and batch.y.shape == (2, 8)
+    assert torch.equal(batch.x[1], train.images[2] / 255)
+
+
+@pytest.mark.parametrize("held_out", [None, 20])
+def test_to_moves_a_data_set(tmp_path, held_out):
+    data = load(DIGITS.model_copy(update={"held_out": held_out}), tmp_path)
+    moved = data.to("meta")
+    assert moved.train.images.is_meta and moved.test.labels.is_meta
+    assert (moved.validation is None) == (held_out is None)
+    assert moved.validation is None or moved.validation.images.is_meta
+    assert (moved.info, moved.sha256, moved.cache) == (data.info, data.sha256, data.cache)
+    assert data.cache.is_relative_to(tmp_path / "digits-28x28")
+
+
+def test_each_view_has_a_cache_of_its_own(tmp_path):
+    first = load(DIGITS, tmp_path)
+    assert load(DIGITS, tmp_path).cache == first.cache
+    assert load(DIGITS.model_copy(update={"limit": 10}), tmp_path).cache != first.cache
+
+
+def test_weights_are_no_data_set(tmp_path):
+    with pytest.raises(UserError, match=r"^'inception' is the name of weights, not of a data set"):
+        load(DataView(dataset="inception"), tmp_path)
 
 
 def test_missing_data(tiny, tmp_path, monkeypatch):

@@ -102,6 +102,8 @@ def test_steps_are_counted_to_the_last_batch(bench):
     assert step_count(whole) == 47 * 4  # 1,500 examples
     large = replace(run, data=run.data.model_copy(update={"limit": 10_000}))
     assert step_count(large) == step_count(whole)
+    held_out = replace(run, data=run.data.model_copy(update={"limit": None, "held_out": 100}))
+    assert step_count(held_out) == 44 * 4  # 1,400 examples
 
 
 def test_cost_is_estimated_from_the_spec_until_an_equal_run_is_measured(bench):

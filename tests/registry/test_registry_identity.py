@@ -49,6 +49,7 @@ CHANGES = {
     "data set": {"data": RUN.data.model_copy(update={"dataset": "digits-28x28"})},
     "limit": {"data": RUN.data.model_copy(update={"limit": 1001})},
     "no limit": {"data": RUN.data.model_copy(update={"limit": None})},
+    "held out": {"data": RUN.data.model_copy(update={"held_out": 100})},
     "pixels": {"data": RUN.data.model_copy(update={"pixels": None})},
     "epochs": {"training": RUN.training.model_copy(update={"epochs": 51})},
     "batch size": {"training": RUN.training.model_copy(update={"batch_size": 127})},

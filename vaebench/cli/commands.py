@@ -56,20 +56,21 @@ def show_command(table: str, scale: str, as_yaml: bool, results: Path) -> None:
 @click.option(
     "--from",
     "source",
-    metavar="DIR",
+    metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Take the files from this folder; no network.",
+    help="Take the files from this folder, or this one file; no network.",
 )
 @click.option("--check", "check_only", is_flag=True, help="Only hold files against checksums.")
 @data_option
 def fetch_data_command(
     names: tuple[str, ...], source: Path | None, check_only: bool, data: Path
 ) -> None:
-    """Download, import or check data sets; without NAME, list them.
+    """Download, import or check data sets and weights; without NAME, list them.
 
     \b
     vaebench fetch-data mnist                  download
     vaebench fetch-data mnist --from DIR       import files you have, packed or not
+    vaebench fetch-data inception --from FILE  or a single one
     vaebench fetch-data --check                verify all that is there
     """
     from vaebench.cli.fetch_data import fetch_data

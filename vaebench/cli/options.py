@@ -10,7 +10,7 @@ import click
 
 from vaebench import plugins
 from vaebench.cli.crew import Crew, read_gpus
-from vaebench.data.catalog import CATALOG
+from vaebench.data.catalog import CATALOG, WEIGHTS
 from vaebench.data.folder import data_folder
 from vaebench.registry.names import SCALES, figure_paths, table_paths
 from vaebench.registry.selection import Selection
@@ -160,8 +160,8 @@ def complete_specs(ctx: click.Context, parameter: click.Parameter, incomplete: s
 
 
 def complete_data(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Data sets for the shell."""
-    return [name for name in CATALOG if name.startswith(incomplete)]
+    """Data sets and weights for the shell."""
+    return [name for name in (*CATALOG, *WEIGHTS) if name.startswith(incomplete)]
 
 
 def default_results() -> Path:

@@ -1,14 +1,14 @@
-"""What data sets there are: their files, where those come from and how they are known to be right.
+"""What data sets and weights there are: their files, where they come from, how they are checked.
 
 A new data set is one entry here. Every checksum stands for bytes that were verified against the
 published ones; where that was not possible it is None, and the store records the first it meets.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from vaebench.errors import unknown
+from vaebench.errors import UserError, unknown
 
 Kind = Literal["original", "derived", "stand-in"]
 
@@ -27,7 +27,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file of a data set, as it lies in the store: decompressed.
+    """One file of a data set or of weights, as it lies in the store: decompressed.
 
     `part` says what it holds (`train-images`). `size` [bytes] and `sha256` are those of the
     decompressed file; `mirrors` are URLs of the file, mostly gzip-compressed, in order of trial;
@@ -54,19 +54,17 @@ class StoredFile:
 Source = StoredFile | Archive
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A data set. `shape` is that of one example; `folders` are usual places of its files."""
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """What is fetched under one name. `folders` are usual places of its files where a user has
+    them already, `by_hand` says where to get them if no mirror gives them."""
 
     name: str
     title: str
-    kind: Kind
-    splits: Mapping[str, int]
-    shape: tuple[int, ...]
-    classes: int
     terms: str
     files: tuple[StoredFile, ...] = ()
-    folders: tuple[str, ...] = field(default=())
+    folders: tuple[str, ...] = ()
+    by_hand: str = ""
 
     @property
     def made_in_code(self) -> bool:
@@ -91,10 +89,52 @@ class Entry:
         return next(file for file in self.files if file.part == part)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry(Asset):
+    """A data set. `shape` (C,H,W) is that of one example.
+
+    Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. `format`
+    says how its files are read.
+    """
+
+    kind: Kind
+    splits: Mapping[str, int]
+    shape: tuple[int, ...]
+    classes: int = 0
+    attributes: int = 0
+    format: Literal["idx", "celeba"] = "idx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights(Asset):
+    """A trained network that an evaluator needs, in one file."""
+
+
 def lookup(name: str) -> Entry:
-    """The entry of this name; a UserError with the nearest names if there is none."""
+    """The data set of this name; a UserError with the nearest names if there is none."""
+    if name in WEIGHTS:
+        sets = ", ".join(CATALOG)
+        raise UserError(
+            f"{name!r} is the name of weights, not of a data set; data sets are: {sets}"
+        )
     if name not in CATALOG:
         raise unknown("data set", name, CATALOG)
+    return CATALOG[name]
+
+
+def lookup_weights(name: str) -> Weights:
+    """The weights of this name; a UserError with the nearest names if there are none."""
+    if name not in WEIGHTS:
+        raise unknown("weights", name, WEIGHTS)
+    return WEIGHTS[name]
+
+
+def asset(name: str) -> Asset:
+    """The data set or the weights of this name; a UserError if there are none."""
+    if name in WEIGHTS:
+        return WEIGHTS[name]
+    if name not in CATALOG:
+        raise unknown("data set or weights", name, {**CATALOG, **WEIGHTS})
     return CATALOG[name]
 
 
@@ -184,4 +224,92 @@ _DIGITS = Entry(
     ),
 )
 
-CATALOG: dict[str, Entry] = {entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _DIGITS)}
+_CELEBA_MIRROR = "https://graal.ift.ulaval.ca/public/celeba/"
+
+_CELEBA = Entry(
+    name="celeba",
+    title="CelebA faces, aligned; centre 140x140 as 64x64 colour",
+    kind="original",
+    splits={"train": 162_770, "validation": 19_867, "test": 19_962},
+    shape=(3, 64, 64),
+    attributes=40,
+    format="celeba",
+    terms=(
+        "By Z. Liu, P. Luo, X. Wang and X. Tang (CUHK). For non-commercial research only; the "
+        "images are not to be sold, published or passed on: see "
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+    ),
+    files=(
+        StoredFile(
+            part="images",
+            name="img_align_celeba.zip",
+            size=1_443_490_838,
+            sha256="46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
+            mirrors=(
+                f"{_CELEBA_MIRROR}img_align_celeba.zip",
+                "https://s3.amazonaws.com/pytorch-tutorial-assets/img_align_celeba.zip",
+            ),
+        ),
+        StoredFile(
+            part="partition",
+            name="list_eval_partition.txt",
+            size=2_836_386,
+            sha256="fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7",
+            mirrors=(f"{_CELEBA_MIRROR}list_eval_partition.txt",),
+        ),
+        StoredFile(
+            part="attributes",
+            name="list_attr_celeba.txt",
+            size=26_721_026,
+            sha256="f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0",
+            mirrors=(f"{_CELEBA_MIRROR}list_attr_celeba.txt",),
+        ),
+    ),
+    folders=(
+        *("celeba", "CelebA", "Img", "Anno", "Eval"),
+        *("CelebA/Img", "CelebA/Anno", "CelebA/Eval"),
+    ),
+    by_hand=(
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html gives Img/img_align_celeba.zip (as it "
+        "is, not unpacked), Eval/list_eval_partition.txt and Anno/list_attr_celeba.txt"
+    ),
+)
+
+_FACES = Entry(
+    name="faces-64x64",
+    title="Drawn faces, 64x64 colour, with eight attributes",
+    kind="stand-in",
+    splits={"train": 1_200, "validation": 240, "test": 300},
+    shape=(3, 64, 64),
+    attributes=8,
+    terms="Drawn by this program; nobody's faces, and free to use.",
+)
+
+CATALOG: dict[str, Entry] = {
+    entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _CELEBA, _DIGITS, _FACES)
+}
+
+_INCEPTION = Weights(
+    name="inception",
+    title="Inception-v3 of 2015-12-05, for the FID",
+    terms=(
+        "The network of TensorFlow's inception-2015-12-05.tgz (Google, Apache License 2.0), "
+        "converted for PyTorch by pytorch-fid."
+    ),
+    files=(
+        StoredFile(
+            part="weights",
+            name="pt_inception-2015-12-05-6726825d.pth",
+            size=95_628_359,
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            mirrors=(
+                "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+                "pt_inception-2015-12-05-6726825d.pth",
+            ),
+            aliases=("weights-inception-2015-12-05-6726825d.pth",),
+        ),
+    ),
+    folders=("inception", "checkpoints", "hub/checkpoints", "torch/hub/checkpoints"),
+)
+
+WEIGHTS: dict[str, Weights] = {_INCEPTION.name: _INCEPTION}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vaebench.data.catalog import Entry, StoredFile
+from vaebench.data.catalog import Asset, StoredFile
 from vaebench.data.folder import stored_path
 from vaebench.errors import UserError
 
@@ -29,12 +29,12 @@ class FileState:
         return self.status in ("ok", "unverified")
 
 
-def check(entry: Entry, folder: Path) -> list[FileState]:
+def check(entry: Asset, folder: Path) -> list[FileState]:
     """Read every file of a data set and say how it stands."""
     return [check_file(entry, file, folder) for file in entry.files]
 
 
-def check_file(entry: Entry, file: StoredFile, folder: Path) -> FileState:
+def check_file(entry: Asset, file: StoredFile, folder: Path) -> FileState:
     """Read one file and hold it against its published, else its recorded checksum."""
     path = stored_path(entry, file, folder)
     expected = expected_sha256(entry, file, folder)
@@ -53,12 +53,12 @@ def check_file(entry: Entry, file: StoredFile, folder: Path) -> FileState:
     return FileState(file, path, "ok" if file.sha256 else "unverified", expected, found)
 
 
-def present(entry: Entry, folder: Path) -> int:
+def present(entry: Asset, folder: Path) -> int:
     """How many files of a data set are there, by name alone (quick: nothing is read)."""
     return sum(stored_path(entry, file, folder).is_file() for file in entry.files)
 
 
-def expected_sha256(entry: Entry, file: StoredFile, folder: Path) -> str | None:
+def expected_sha256(entry: Asset, file: StoredFile, folder: Path) -> str | None:
     """The published checksum, else the one recorded on first use, else None."""
     return file.sha256 or recorded(entry, folder).get(file.name)
 
@@ -69,7 +69,7 @@ def named_sha256(file: StoredFile, expected: str | None) -> str:
     return f"sha256 {expected}{source}"
 
 
-def recorded(entry: Entry, folder: Path) -> dict[str, str]:
+def recorded(entry: Asset, folder: Path) -> dict[str, str]:
     """The checksums that were written down when files of unknown checksum first came in."""
     path = folder / entry.name / RECORD
     try:

@@ -15,6 +15,14 @@ def permutation(size: int, seed: int) -> Index:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
+def drawn(count: int, size: int, seed: int) -> Index:
+    """Ascending indices of at most `size` of `count` examples, each as likely as any other.
+
+    A larger draw of the same seed has every example of a smaller one.
+    """
+    return np.sort(permutation(count, seed)[:size])
+
+
 def balanced(labels: NDArray[np.integer], size: int, seed: int) -> Index:
     """Ascending indices of at most `size` examples whose class counts differ by at most one.
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryFile
 from filelock import FileLock, Timeout
 
 from vaebench.data.archives import members
-from vaebench.data.catalog import Archive, Entry, Source, StoredFile
-from vaebench.data.checksums import FileState, check, check_file
+from vaebench.data.catalog import Archive, Asset, Source, StoredFile
+from vaebench.data.checksums import FileState, check_file
 from vaebench.data.download import Patience, discard, download, origin
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.placing import Unusable, place, place_bytes, record, writing
@@ -32,7 +32,7 @@ class Attempt:
 class Watcher:
     """Hears what happens while data comes in; this one does nothing."""
 
-    def waiting(self, entry: Entry) -> None:
+    def waiting(self, entry: Asset) -> None:
         """Another process is at this data set."""
 
     def started(self, source: Source, url: str) -> None:
@@ -50,38 +50,61 @@ class Watcher:
     def stored(self, state: FileState, new: bool) -> None:
         """A file is in its place and checked; `new` if it was not before."""
 
+    def preparing(self, entry: Asset, done: int, total: int) -> None:
+        """Bytes that have been written, and in all, of what is made of the files once."""
+
 
 def fetch(
-    entry: Entry, folder: Path, watcher: Watcher | None = None, patience: Patience | None = None
+    entry: Asset, folder: Path, watcher: Watcher | None = None, patience: Patience | None = None
 ) -> None:
     """Download what the data folder lacks of a data set, or holds wrongly."""
     watcher, patience = watcher or Watcher(), patience or Patience()
-    _fill(entry, folder, watcher, lambda s: _download(entry, s, folder, watcher, patience))
+
+    def bring(source: Source) -> None:
+        _download(entry, source, folder, watcher, patience)
+
+    _fill(entry, list(entry.sources), folder, watcher, bring)
 
 
-def import_from(source: Path, entry: Entry, folder: Path, watcher: Watcher | None = None) -> None:
-    """Copy a data set's files from a folder of the user's, in any of their usual layouts."""
-    if not source.is_dir():
-        raise UserError(f"{source}: expected a folder that holds the files of {entry.name}")
-    _fill(entry, folder, watcher or Watcher(), lambda s: _import(source, entry, s, folder))
+def import_from(given: Path, entry: Asset, folder: Path, watcher: Watcher | None = None) -> None:
+    """Copy files of the user's: from a folder, in any of their usual layouts, or a single one."""
+    watcher = watcher or Watcher()
+    if given.is_dir():
+        sources = list(entry.sources)
+        _fill(entry, sources, folder, watcher, lambda s: _import(given, entry, s, folder))
+    elif given.is_file():
+        source = _meant(given, entry)
+        _fill(entry, [source], folder, watcher, lambda s: _import_only(given, entry, s, folder))
+    else:
+        raise UserError(
+            f"{given}: expected a folder that holds the files of {entry.name}, or one of them"
+        )
 
 
-def part_path(entry: Entry, source: Source, folder: Path) -> Path:
+def part_path(entry: Asset, source: Source, folder: Path) -> Path:
     """Where a download waits until it is placed; an archive, until all its files are."""
     path = stored_path(entry, source, folder)
     return path.with_name(path.name + ".part")
 
 
-def _fill(entry: Entry, folder: Path, watcher: Watcher, bring: Callable[[Source], None]) -> None:
-    """Bring in what is missing or wrong. While it comes, this process alone is at the data set."""
-    states = check(entry, folder)
-    parts = [part_path(entry, source, folder) for source in entry.sources]
+def _fill(
+    entry: Asset,
+    sources: Sequence[Source],
+    folder: Path,
+    watcher: Watcher,
+    bring: Callable[[Source], None],
+) -> None:
+    """Bring in what is missing or wrong of what these sources give. While it comes, this process
+    alone is at the data set."""
+    wanted = {source: entry.sources[source] for source in sources}
+    states = [check_file(entry, file, folder) for files in wanted.values() for file in files]
+    parts = [part_path(entry, source, folder) for source in sources]
     if all(_settled(state) for state in states) and not any(part.exists() for part in parts):
         for state in states:
             watcher.stored(state, new=False)
         return
     with _alone(entry, folder, watcher):
-        for source, files in entry.sources.items():
+        for source, files in wanted.items():
             before = {file: check_file(entry, file, folder) for file in files}
             if not all(state.good for state in before.values()):
                 bring(source)
@@ -100,7 +123,7 @@ def _settled(state: FileState) -> bool:
 
 
 @contextmanager
-def _alone(entry: Entry, folder: Path, watcher: Watcher) -> Iterator[None]:
+def _alone(entry: Asset, folder: Path, watcher: Watcher) -> Iterator[None]:
     place = folder / entry.name
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
@@ -118,7 +141,7 @@ def _alone(entry: Entry, folder: Path, watcher: Watcher) -> Iterator[None]:
 
 
 def _download(
-    entry: Entry, source: Source, folder: Path, watcher: Watcher, patience: Patience
+    entry: Asset, source: Source, folder: Path, watcher: Watcher, patience: Patience
 ) -> None:
     part = part_path(entry, source, folder)
     begun = origin(part)
@@ -139,7 +162,7 @@ def _download(
     raise _download_failed(entry, source, folder, attempts)
 
 
-def _settle(part: Path, entry: Entry, source: Source, folder: Path) -> None:
+def _settle(part: Path, entry: Asset, source: Source, folder: Path) -> None:
     """Place a complete download; if it is of no use, its bytes are not to be resumed."""
     try:
         if isinstance(source, Archive):
@@ -151,7 +174,7 @@ def _settle(part: Path, entry: Entry, source: Source, folder: Path) -> None:
         raise
 
 
-def _unpack(path: Path, entry: Entry, files: Sequence[StoredFile], folder: Path) -> None:
+def _unpack(path: Path, entry: Asset, files: Sequence[StoredFile], folder: Path) -> None:
     """Place these members of an archive."""
     wanted = {file.member: file for file in files}
     with closing(members(path, wanted)) as found:
@@ -162,23 +185,52 @@ def _unpack(path: Path, entry: Entry, files: Sequence[StoredFile], folder: Path)
                 raise Unusable(f"{member}: {error}") from error
 
 
-def _lacking(entry: Entry, source: Source, folder: Path) -> list[StoredFile]:
+def _lacking(entry: Asset, source: Source, folder: Path) -> list[StoredFile]:
     files = entry.sources[source]
     return [file for file in files if not check_file(entry, file, folder).good]
 
 
 def _download_failed(
-    entry: Entry, source: Source, folder: Path, attempts: list[Attempt]
+    entry: Asset, source: Source, folder: Path, attempts: list[Attempt]
 ) -> DownloadFailed:
     lines = [f"{entry.name}: {source.name} could not be downloaded"]
     lines += [f"  {attempt.url}: {attempt.reason}" for attempt in attempts]
     if part_path(entry, source, folder).exists():
         lines.append("what came is kept: the same command goes on from there")
     lines.append(f"with files from elsewhere: `{fetch_command(entry, folder)} --from DIR`")
+    if entry.by_hand:
+        lines.append(entry.by_hand)
     return DownloadFailed("\n".join(lines))
 
 
-def _import(given: Path, entry: Entry, source: Source, folder: Path) -> None:
+def _meant(given: Path, entry: Asset) -> Source:
+    """The source that a single file of the user's is: by its name, or because there is one.
+
+    Whatever its name, only a published checksum can tell that the bytes are the right ones.
+    """
+    for source in entry.sources:
+        names = (source.name, *source.aliases)
+        if given.name in (*names, *(f"{name}.gz" for name in names)):
+            return source
+    only = next(iter(entry.sources))
+    if len(entry.sources) == 1 and all(file.sha256 for file in entry.files):
+        return only
+    expected = " or ".join(source.name for source in entry.sources)
+    raise UserError(f"{given}: by its name no file of {entry.name}; expected {expected}")
+
+
+def _import_only(given: Path, entry: Asset, source: Source, folder: Path) -> None:
+    """Place what this very file gives."""
+    try:
+        if isinstance(source, Archive):
+            _unpack(given, entry, _lacking(entry, source, folder), folder)
+        else:
+            place(given, entry, source, folder)
+    except Unusable as error:
+        raise UserError(f"{given}: not {entry.name}'s {source.name}: {error}") from error
+
+
+def _import(given: Path, entry: Asset, source: Source, folder: Path) -> None:
     """Place what a source gives: from the archive if it is there, else file by file."""
     reasons: list[str] = []
     if isinstance(source, Archive):
@@ -193,7 +245,7 @@ def _import(given: Path, entry: Entry, source: Source, folder: Path) -> None:
 
 
 def _import_file(
-    given: Path, entry: Entry, file: StoredFile, folder: Path, reasons: Sequence[str]
+    given: Path, entry: Asset, file: StoredFile, folder: Path, reasons: Sequence[str]
 ) -> None:
     """Place a file from the first path that has the right bytes; `reasons` are earlier failures."""
     reasons = list(reasons)
@@ -211,10 +263,11 @@ def _import_file(
     if file.archive:
         what = f"neither {file.archive.name} of {entry.name} nor its {file.member} is there"
     places = f", nor in a folder {', '.join(entry.folders)} in it" if entry.folders else ""
-    raise UserError(f"{given}: {what}{places}")
+    by_hand = f"\n{entry.by_hand}" if entry.by_hand else ""
+    raise UserError(f"{given}: {what}{places}{by_hand}")
 
 
-def _present(given: Path, entry: Entry, names: Iterable[str]) -> Iterator[Path]:
+def _present(given: Path, entry: Asset, names: Iterable[str]) -> Iterator[Path]:
     """The files of these names in a folder of the user's, or in a usual folder in it."""
     for place_name in ("", *entry.folders):
         for name in names:

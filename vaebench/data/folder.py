@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from vaebench.data.catalog import Entry, Source
+from vaebench.data.catalog import Asset, Source
 from vaebench.errors import UserError
 
 
@@ -22,12 +22,12 @@ def data_folder(given: Path | str | None = None) -> Path:
     return cache / "vaebench" / "data"
 
 
-def stored_path(entry: Entry, file: Source, folder: Path) -> Path:
+def stored_path(entry: Asset, file: Source, folder: Path) -> Path:
     """The place of a file in the data folder; of an archive, where it would be."""
     return folder / entry.name / file.name
 
 
-def fetch_command(entry: Entry, folder: Path) -> str:
+def fetch_command(entry: Asset, folder: Path) -> str:
     """What to type to get this data set into this folder."""
     command = f"vaebench fetch-data {entry.name}"
     if folder == data_folder():

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.data import digits, draws, idx
+from vaebench.data import celeba, digits, draws, faces, idx
 from vaebench.data.catalog import Entry, Kind, lookup
 from vaebench.data.checksums import expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
+from vaebench.data.views import split_sizes
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
@@ -33,12 +34,12 @@ def real(images: Tensor) -> Tensor:
 PIXELS: dict[str | None, Pixels] = {None: real, "real": real}
 
 # The sets made in code; all others are read from their files.
-MAKERS: dict[str, Callable[[], Parts]] = {"digits-28x28": digits.make}
+MAKERS: dict[str, Callable[[], Parts]] = {"digits-28x28": digits.make, "faces-64x64": faces.make}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some examples: `x` float32 [B,1,28,28], `y` int64 [B]."""
+    """Some examples: `x` float32 [B,C,H,W], `y` int64 [B], or [B,A] for attributes."""
 
     x: Tensor
     y: Tensor
@@ -46,7 +47,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Split:
-    """All examples of a split on one device: `images` uint8 [N,1,28,28], `labels` int64 [N]."""
+    """All examples of a split on one device: `images` uint8 [N,C,H,W].
+
+    `labels` is int64: classes [N], or attributes 0 and 1 [N,A].
+    """
 
     images: Tensor
     labels: Tensor
@@ -67,7 +71,10 @@ class Split:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a model must know of its data; the sizes are those of the view."""
+    """What a model must know of its data; the sizes are those of the view.
+
+    `shape` is (C,H,W). A set has `classes` or `attributes`; the other of them is 0.
+    """
 
     name: str
     kind: Kind
@@ -75,11 +82,16 @@ class DataInfo:
     classes: int
     train_size: int
     test_size: int
+    validation_size: int = 0
+    attributes: int = 0
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A view of a data set; `sha256` is that of its tensors, so of what a run really sees."""
+    """A view of a data set; `sha256` is that of its tensors, so of what a run really sees.
+
+    `cache` is a folder, perhaps not yet there, for what is computed once from these tensors.
+    """
 
     train: Split
     test: Split
@@ -94,21 +106,32 @@ class Dataset:
             self,
             train=self.train.to(device),
             test=self.test.to(device),
-            validation=self.validation.to(device) if self.validation else None,
+            validation=None if self.validation is None else self.validation.to(device),
         )
 
 
 def load(view: DataView, folder: Path) -> Dataset:
     """The data of a view, from the files in `folder` (or from code), each checked as it is read."""
-    entry = lookup(view.dataset)
+    entry, sizes = lookup(view.dataset), split_sizes(view)
     parts = MAKERS[entry.name]() if entry.made_in_code else _read(entry, folder)
-    train_limit = test_limit = None
-    if view.limit is not None:
-        train_limit, test_limit = view.limit, max(view.limit // 5, entry.classes)
-    train = _split(parts, "train", view, train_limit)
-    test = _split(parts, "test", view, test_limit)
-    info = DataInfo(entry.name, entry.kind, entry.shape, entry.classes, len(train), len(test))
-    return Dataset(train, test, info, _sha256({"train": train, "test": test}))
+    if view.held_out is not None:
+        parts = _held_out(parts, view.held_out)
+    splits = {name: _split(parts, name, entry, view, size) for name, size in sizes.items()}
+    train, test, validation = splits["train"], splits["test"], splits.get("validation")
+    info = DataInfo(
+        name=entry.name,
+        kind=entry.kind,
+        shape=entry.shape,
+        classes=entry.classes,
+        train_size=len(train),
+        test_size=len(test),
+        validation_size=sizes.get("validation", 0),
+        attributes=entry.attributes,
+    )
+    # In this order, so that a view without validation has the hash of its two splits alone.
+    sha256 = _sha256({"train": train, "test": test, **splits})
+    cache = folder / entry.name / "cache" / sha256[:16]
+    return Dataset(train, test, info, sha256, validation, cache)
 
 
 class Views:
@@ -135,21 +158,37 @@ class Views:
         return data
 
 
-def _split(parts: Parts, name: str, view: DataView, limit: int | None) -> Split:
+def _held_out(parts: Parts, count: int) -> Parts:
+    """The parts with the last `count` training images as validation."""
+    cut = dict(parts)
+    for what in ("images", "labels"):
+        whole = parts[f"train-{what}"]
+        cut[f"train-{what}"], cut[f"validation-{what}"] = whole[:-count], whole[-count:]
+    return cut
+
+
+def _split(parts: Parts, name: str, entry: Entry, view: DataView, size: int) -> Split:
     images, labels = parts[f"{name}-images"], parts[f"{name}-labels"]
-    if limit is not None:
-        kept = draws.balanced(labels, limit, _LIMIT_SEED)
+    if view.limit is not None:  # before anything is read of images that lie in a mapped file
+        if entry.classes:
+            kept = draws.balanced(labels, size, _LIMIT_SEED)
+        else:
+            kept = draws.drawn(len(labels), size, _LIMIT_SEED)
         images, labels = images[kept], labels[kept]
     return Split(
-        images=torch.from_numpy(images).unsqueeze(1),
+        images=torch.from_numpy(images).view(-1, *entry.shape),
         labels=torch.from_numpy(labels.astype(np.int64)),
         pixels=PIXELS[view.pixels],
     )
 
 
 def _read(entry: Entry, folder: Path) -> Parts:
-    """The parts of a data set of idx files: images [N,28,28] and labels [N]."""
     _require(entry, folder)
+    return READERS[entry.format](entry, folder)
+
+
+def _read_idx(entry: Entry, folder: Path) -> Parts:
+    """The parts of a data set of idx files: images [N,28,28] and labels [N]."""
     mend = f"`{fetch_command(entry, folder)}` fetches it again"
     parts = {}
     for file in entry.files:
@@ -166,6 +205,10 @@ def _read(entry: Entry, folder: Path) -> Parts:
         if expected not in (None, found):
             raise UserError(f"{path}: expected sha256 {expected}, found {found}; {mend}")
     return parts
+
+
+# How the files of a data set are read, by their format.
+READERS: dict[str, Callable[[Entry, Path], Parts]] = {"idx": _read_idx, "celeba": celeba.read}
 
 
 def _require(entry: Entry, folder: Path) -> None:

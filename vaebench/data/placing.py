@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vaebench.data.catalog import Entry, StoredFile
+from vaebench.data.catalog import Asset, StoredFile
 from vaebench.data.checksums import RECORD, expected_sha256, named_sha256, recorded
 from vaebench.data.folder import stored_path
 from vaebench.errors import UserError
@@ -35,12 +35,12 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def place(source: Path, entry: Entry, file: StoredFile, folder: Path) -> None:
+def place(source: Path, entry: Asset, file: StoredFile, folder: Path) -> None:
     """Unpack `source` (gzip or plain) to the file's place; Unusable if the bytes are not right."""
     place_bytes(_unpacked(source), entry, file, folder)
 
 
-def place_bytes(chunks: Iterable[bytes], entry: Entry, file: StoredFile, folder: Path) -> None:
+def place_bytes(chunks: Iterable[bytes], entry: Asset, file: StoredFile, folder: Path) -> None:
     """Write a file's bytes to its place, never more than its size; Unusable if they are not right.
 
     What a file of unknown checksum holds is recorded, so that it is the same ever after.
@@ -60,7 +60,7 @@ def place_bytes(chunks: Iterable[bytes], entry: Entry, file: StoredFile, folder:
     record(entry, file, folder, digest.hexdigest())
 
 
-def record(entry: Entry, file: StoredFile, folder: Path, sha256: str) -> None:
+def record(entry: Asset, file: StoredFile, folder: Path, sha256: str) -> None:
     """Write down the checksum of a file that has no published one, unless it is known already."""
     known = recorded(entry, folder)
     if file.sha256 is None and file.name not in known:
@@ -80,7 +80,7 @@ def write(path: Path, chunks: Iterable[bytes]) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
             new.replace(path)
-            _sync(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             new.unlink(missing_ok=True)
             raise
@@ -121,7 +121,7 @@ def _measured(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
         raise Unusable(f"expected {size} bytes, found {total} (cut short)")
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in this folder outlast a power cut, where the system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

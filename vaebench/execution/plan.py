@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from vaebench.data import catalog
+from vaebench.data.views import split_sizes
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.expansion import Expansion, Origin
@@ -127,7 +127,7 @@ def make_plan(
             work[run_id].evaluations[evaluation.key] = evaluation
     work = _ordered(work)
     for run_id, entry in work.items():
-        catalog.lookup(entry.run.data.dataset)
+        split_sizes(entry.run.data)
         if run_id in origins:
             entry.place, entry.step_ms = origins[run_id].place, origins[run_id].step_ms
     return Plan(work)
@@ -218,7 +218,5 @@ def _but_seed(configuration: Mapping[str, object]) -> str:
 
 def step_count(run: Run) -> int:
     """Training steps of a run."""
-    examples = catalog.lookup(run.data.dataset).splits["train"]
-    if run.data.limit is not None:
-        examples = min(run.data.limit, examples)
+    examples = split_sizes(run.data)["train"]
     return math.ceil(examples / run.training.batch_size) * run.training.epochs

@@ -13,10 +13,15 @@ from vaebench.registry.strict import Strict
 
 
 class DataView(Strict):
-    """A data set and the view of it that a run sees; `limit` keeps a class-balanced draw."""
+    """A data set and the view of it that a run sees.
+
+    `held_out` takes the last training images for validation; `limit` then keeps a draw of each
+    split, class-balanced where there are classes.
+    """
 
     dataset: str
     pixels: Literal["real"] | None = None
+    held_out: int | None = Field(default=None, ge=10)
     limit: int | None = Field(default=None, ge=10)
 
 

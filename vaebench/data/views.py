@@ -1,0 +1,32 @@
+"""What a view keeps of a data set, said without loading it."""
+
+from vaebench.data.catalog import lookup
+from vaebench.errors import UserError
+from vaebench.registry.runs import DataView
+
+
+def split_sizes(view: DataView) -> dict[str, int]:
+    """Examples by split, in the order train, validation (where there is one), test.
+
+    A UserError if the data set is not known or the view asks for what it cannot give.
+    """
+    entry = lookup(view.dataset)
+    sizes = dict(entry.splits)
+    if view.held_out is not None:
+        if "validation" in sizes:
+            raise UserError(
+                f"data: held_out: {entry.name} has {sizes['validation']:,} validation images "
+                "of its own; leave held_out out"
+            )
+        if view.held_out >= sizes["train"]:
+            raise UserError(
+                f"data: held_out: {view.held_out:,} leaves nothing to train on of the "
+                f"{sizes['train']:,} training images of {entry.name}"
+            )
+        sizes["validation"] = view.held_out
+        sizes["train"] -= view.held_out
+    if view.limit is not None:
+        most = {"train": view.limit}
+        few = max(view.limit // 5, entry.classes)
+        sizes = {name: min(size, most.get(name, few)) for name, size in sizes.items()}
+    return {name: sizes[name] for name in ("train", "validation", "test") if name in sizes}
