@@ -95,7 +95,7 @@ def change(mapping, path, value=None):
         (["rows", "A", "methd"], "x", "unknown key 'rows.A.methd'; did you mean method?"),
         (["rows", "A", "groups"], {"G": {"trainig": {}}}, "did you mean training?"),
         (["columns", "Rec.", "dialec"], "x", "unknown key 'columns.Rec..dialec'; did you mean dia"),
-        (["groups", "G", "evaluations"], {}, "did you mean evaluation?"),
+        (["groups", "G", "evaluation"], {}, "did you mean evaluations?"),
         (["layout", "panels", 0, "colums"], [], "did you mean columns"),
         (["caption"], None, "the key 'caption' is missing"),
         (["columns", "Rec.", "unit"], None, "the key 'columns.Rec..unit' is missing"),

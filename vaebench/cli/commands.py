@@ -106,7 +106,7 @@ def run_command(
     from vaebench.cli.run import plan_only, run
 
     if dry_run:
-        plan_only(tables, everything, scale, selection, results)
+        plan_only(tables, everything, scale, selection, results, data)
     else:
         sys.exit(run(tables, everything, scale, selection, crew, results, data))
 

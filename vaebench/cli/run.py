@@ -3,6 +3,7 @@
 import shlex
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -11,6 +12,9 @@ import click
 from vaebench.cli.crew import Crew
 from vaebench.cli.planning import show_plan
 from vaebench.cli.targets import Targets, find_targets, runnable_tables
+from vaebench.data.catalog import lookup_weights
+from vaebench.data.folder import fetch_command
+from vaebench.data.weights import absent_weights
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, check_plan
 from vaebench.registry.loading import typed_name
@@ -28,30 +32,40 @@ def run(
     data: Path,
 ) -> int:
     """Do what is open; the exit code."""
-    targets = _checked_targets(tables, everything, scale, selection)
+    targets = _checked_targets(tables, everything, scale, selection, data)
     store = Store(results)
     store.prepare()
     return execute_plan(targets.plan, store, data, crew, targets)
 
 
 def plan_only(
-    tables: tuple[str, ...], everything: bool, scale: str, selection: Selection, results: Path
+    tables: tuple[str, ...],
+    everything: bool,
+    scale: str,
+    selection: Selection,
+    results: Path,
+    data: Path,
 ) -> None:
     """Print the plan and its cost."""
-    show_plan(_checked_targets(tables, everything, scale, selection), Store(results))
+    show_plan(_checked_targets(tables, everything, scale, selection, data), Store(results))
 
 
 def _checked_targets(
-    tables: tuple[str, ...], everything: bool, scale: str, selection: Selection
+    tables: tuple[str, ...], everything: bool, scale: str, selection: Selection, data: Path
 ) -> Targets:
-    """The targets, with every method and evaluation known to exist."""
+    """The targets, with every method and evaluation known to exist; evaluations that take weights
+    which are not there are left out, and it is said."""
     if everything:
         tables = (*tables, *runnable_tables())
     if not tables:
         raise UserError("which table? `vaebench list` shows them; --all runs every one")
     targets = find_targets(dict.fromkeys(tables), scale, selection)
     check_plan(targets.plan)
-    return targets
+    absent = absent_weights(targets.plan.files, data)
+    for name in absent:
+        command = fetch_command(lookup_weights(name), data)
+        click.echo(f"columns that need the {name} weights stay open; `{command}`", err=True)
+    return replace(targets, plan=targets.plan.without_files(absent))
 
 
 def execute_plan(

@@ -15,6 +15,7 @@ from vaebench.data.catalog import Entry, Kind, lookup
 from vaebench.data.checksums import expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.views import split_sizes
+from vaebench.data.weights import weights_path
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
@@ -147,6 +148,13 @@ class Views:
             entry = lookup(name)
             if not entry.made_in_code:
                 _require(entry, self.folder)
+
+    def weights(self, name: str) -> Path:
+        """The checked file of a trained network; UserError if it is not there."""
+        path = weights_path(name, self.folder)
+        if path is None:
+            raise UserError(f"the weights {name} are not in {self.folder}")
+        return path
 
     def load(self, view: DataView) -> Dataset:
         """The data of a view, from memory if it was among the last ones."""

@@ -1,10 +1,11 @@
 """The files of trained networks that evaluators need."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from vaebench.data.catalog import lookup_weights
 from vaebench.data.checksums import check_file
-from vaebench.data.folder import fetch_command
+from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError
 
 
@@ -21,3 +22,13 @@ def weights_path(name: str, folder: Path) -> Path | None:
             f"`{fetch_command(entry, folder)}` fetches it again"
         )
     return state.path
+
+
+def absent_weights(names: Iterable[str], folder: Path) -> list[str]:
+    """Those of these weights that are not in the data folder."""
+    entries = [lookup_weights(name) for name in sorted(names)]
+    return [
+        entry.name
+        for entry in entries
+        if not all(stored_path(entry, file, folder).exists() for file in entry.files)
+    ]

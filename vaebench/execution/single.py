@@ -174,8 +174,9 @@ def _evaluate(
     for key, entry in open_evaluations.items():
         reporter.evaluating(work, entry.name)
         started = time.perf_counter()
-        taken: dict[str, Any] = {
-            name: judge.to(device) for name, judge in _models(entry.inputs, views, store).items()
+        judges = _models(entry.inputs, views, store)
+        taken = {name: judge.to(device) for name, judge in judges.items()} | {
+            name: views.weights(file) for name, file in entry.files.items()
         }
         values = evaluate(work.run, entry, model, here, store, taken)
         record["evaluations"][key] = {
