@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from packing import zipped
 from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 from torchvision.transforms import CenterCrop, Compose, PILToTensor, Resize
 
-from vaebench.cli import main
+from vaebench.cli import fetch_data, main
 from vaebench.data import celeba
 from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
 from vaebench.data.loading import load
@@ -242,6 +245,30 @@ def test_what_a_kill_left_is_no_hindrance(stored, folder):
     assert celeba.intact(place) and not new.exists()
 
 
+def test_two_at_once_make_them_once(stored, folder, monkeypatch):
+    entry, make, made = stored(), celeba._make, []
+    monkeypatch.setattr(celeba, "_make", lambda *args: (made.append(1), make(*args)))
+    with ThreadPoolExecutor(4) as pool:
+        places = list(pool.map(lambda _: celeba.prepare(entry, folder), range(4)))
+    assert len(made) == 1 and set(places) == {celeba.arrays_path(entry, folder)}
+
+
+def test_a_full_disk_is_said_plainly(stored, folder, monkeypatch):
+    entry = stored()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numpy.save", full)
+    with pytest.raises(UserError) as caught:
+        celeba.prepare(entry, folder)
+    cache = folder / "small-celeba" / "cache"
+    assert str(caught.value) == (
+        f"{cache}: cannot be written (No space left on device); "
+        "name another folder with --data-dir DIR or VAEBENCH_DATA"
+    )
+
+
 def test_progress_is_told_in_bytes(stored, folder):
     heard = []
     celeba.prepare(stored(), folder, lambda *count: heard.append(count))
@@ -412,6 +439,15 @@ def test_import_makes_the_arrays(small, folder, tmp_path, vaebench, monkeypatch)
     assert err.splitlines()[-1] == f"small-celeba/{place.name}: ok, already there"
     code, out, _ = vaebench("fetch-data", "small-celeba", "--check")
     assert code == 0 and out.splitlines()[-1] == f"small-celeba/{place.name}: ok"
+
+
+def test_a_bar_shows_the_arrays(small):
+    bars = Progress(console=Console(file=io.StringIO()))
+    bar = fetch_data._Bar(small.entry(), bars)
+    bar.preparing(bar.entry, 0, 100)
+    bar.preparing(bar.entry, 40, 100)
+    assert [(task.completed, task.total) for task in bars.tasks] == [(40, 100)]
+    assert "making its arrays" in bars.console.file.getvalue()
 
 
 def test_damaged_arrays_are_found_and_mended(stored, folder, vaebench):

@@ -311,7 +311,7 @@ def test_a_read_only_folder_is_said_plainly(tiny, folder, tmp_path, monkeypatch)
     def refuse(*args, **kwargs):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("vaebench.data.fetch.TemporaryFile", refuse)
+    monkeypatch.setattr("vaebench.data.placing.TemporaryFile", refuse)
     with pytest.raises(UserError) as caught:
         fetch(tiny.entry, folder)
     assert str(caught.value) == (

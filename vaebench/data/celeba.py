@@ -3,17 +3,17 @@
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,7 +21,7 @@ from vaebench.data.archives import members
 from vaebench.data.catalog import Entry
 from vaebench.data.checksums import check, check_file, expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
-from vaebench.data.placing import Unusable, sync_folder, write, writing
+from vaebench.data.placing import Unusable, alone, sync_folder, write, writing
 from vaebench.errors import UserError
 
 Bytes = NDArray[np.uint8]
@@ -53,16 +53,10 @@ def prepare(entry: Entry, folder: Path, progress: Progress | None = None) -> Pat
     place = arrays_path(entry, folder)
     if place.is_dir():
         return place
-    with writing(place.parent):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place.parent / ".lock")
-        lock.acquire()
-    try:
+    with alone(place.parent, lambda: None):
         if not place.is_dir():  # another process may have made it meanwhile
             _require_good(entry, folder)
             _make(entry, folder, place, progress or (lambda done, total: None))
-    finally:
-        lock.release()
     return place
 
 
@@ -131,41 +125,40 @@ def _write_images(
     progress: Progress,
 ) -> None:
     path = stored_path(entry, entry.file("images"), folder)
-    arrays = {
-        split: np.lib.format.open_memmap(
-            new / f"{split}-images.npy", "w+", np.uint8, (len(found), *entry.shape)
-        )
-        for split, found in names.items()
-    }
-    places = {
-        f"{_FOLDER}/{name}": arrays[split][row]
-        for split, found in names.items()
-        for row, name in enumerate(found)
-    }
-    done, total = 0, sum(array.nbytes for array in arrays.values())
+    size = math.prod(entry.shape)
+    done, total = 0, size * sum(len(found) for found in names.values())
     progress(done, total)
 
-    def shrink(member: tuple[str, bytes]) -> tuple[str, Bytes]:
+    def shrink(member: tuple[str, bytes]) -> tuple[str, bytes]:
         try:
-            return member[0], small(member[1], entry.shape[-1])
+            return member[0], small(member[1], entry.shape[-1]).tobytes()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise Unusable(f"its {member[0]} is no picture of CelebA ({error})") from error
 
-    try:
-        with (
-            closing(members(path, places)) as found,
-            ThreadPoolExecutor(os.cpu_count()) as pool,  # the decoder runs outside the lock
-        ):
-            whole = ((name, b"".join(chunks)) for name, chunks in found)
-            while batch := list(islice(whole, _BATCH)):
-                for name, image in pool.map(shrink, batch):
-                    places[name][:] = image
-                    done += image.nbytes
-                progress(done, total)
-    except Unusable as error:
-        _refuse(entry, folder, path, str(error))
-    for array in arrays.values():
-        array.flush()
+    with ExitStack() as stack:
+        # Written, not mapped: a full disk is then an error like any other.
+        places: dict[str, tuple[IO[bytes], int]] = {}
+        for split, found in names.items():
+            stream = stack.enter_context((new / f"{split}-images.npy").open("wb"))
+            shape = (len(found), *entry.shape)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            start = stream.tell()
+            for row, name in enumerate(found):
+                places[f"{_FOLDER}/{name}"] = (stream, start + row * size)
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))  # PIL frees the lock
+        try:
+            with closing(members(path, places)) as entries:
+                whole = ((name, b"".join(chunks)) for name, chunks in entries)
+                while batch := list(islice(whole, _BATCH)):
+                    for name, image in pool.map(shrink, batch):
+                        written, place = places[name]
+                        written.seek(place)
+                        written.write(image)
+                        done += size
+                    progress(done, total)
+        except Unusable as error:
+            _refuse(entry, folder, path, str(error))
 
 
 def _partition(entry: Entry, folder: Path) -> dict[str, list[str]]:
@@ -189,24 +182,25 @@ def _partition(entry: Entry, folder: Path) -> dict[str, list[str]]:
 def _labels(entry: Entry, folder: Path, names: Mapping[str, list[str]]) -> dict[str, Bytes]:
     """The attributes by split [N,A], 0 for -1, of a file of a count, their names, and the rows."""
     path = stored_path(entry, entry.file("attributes"), folder)
-    rows: dict[str, list[bool]] = {}
+    rows: dict[str, bytes] = {}
     for number, fields in _lines(entry, path, folder):
         if number > 2:
             values = fields[1:]
             if len(values) != entry.attributes or not {"1", "-1"}.issuperset(values):
                 told = f"line {number}: expected a name and {entry.attributes} times 1 or -1"
                 _refuse(entry, folder, path, told)
-            rows[fields[0]] = [value == "1" for value in values]
+            rows[fields[0]] = bytes(value == "1" for value in values)
         elif number == 2 and len(fields) != entry.attributes:
             told = f"expected {entry.attributes} attributes, found {len(fields)}"
             _refuse(entry, folder, path, told)
-    for split in names.values():
-        for name in split:
+    labels = {}
+    for split, found in names.items():
+        for name in found:
             if name not in rows:
                 _refuse(entry, folder, path, f"has no line for {name}")
-    return {
-        split: np.array([rows[name] for name in found], np.uint8) for split, found in names.items()
-    }
+        joined = b"".join(rows[name] for name in found)
+        labels[split] = np.frombuffer(joined, np.uint8).reshape(len(found), entry.attributes)
+    return labels
 
 
 def _lines(entry: Entry, path: Path, folder: Path) -> Iterator[tuple[int, list[str]]]:

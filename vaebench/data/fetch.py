@@ -1,19 +1,16 @@
 """Filling the data folder, from mirrors or from files the user has. Only this uses the network."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryFile
-
-from filelock import FileLock, Timeout
 
 from vaebench.data.archives import members
 from vaebench.data.catalog import Archive, Asset, Source, StoredFile
 from vaebench.data.checksums import FileState, check_file
 from vaebench.data.download import Patience, discard, download, origin
 from vaebench.data.folder import fetch_command, stored_path
-from vaebench.data.placing import Unusable, place, place_bytes, record, writing
+from vaebench.data.placing import Unusable, alone, place, place_bytes, record, writing
 from vaebench.errors import UserError
 
 
@@ -103,7 +100,7 @@ def _fill(
         for state in states:
             watcher.stored(state, new=False)
         return
-    with _alone(entry, folder, watcher):
+    with alone(folder / entry.name, lambda: watcher.waiting(entry)):
         for source, files in wanted.items():
             before = {file: check_file(entry, file, folder) for file in files}
             if not all(state.good for state in before.values()):
@@ -120,24 +117,6 @@ def _fill(
 def _settled(state: FileState) -> bool:
     """Good, and its checksum known from the catalogue or the record: nothing to write."""
     return state.good and state.expected is not None
-
-
-@contextmanager
-def _alone(entry: Asset, folder: Path, watcher: Watcher) -> Iterator[None]:
-    place = folder / entry.name
-    with writing(place):
-        place.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=place).close()  # a lock on a read-only folder would wait for ever
-        lock = FileLock(place / ".lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            watcher.waiting(entry)
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _download(

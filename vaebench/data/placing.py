@@ -5,9 +5,12 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from filelock import FileLock, Timeout
 
 from vaebench.data.catalog import Asset, StoredFile
 from vaebench.data.checksums import RECORD, expected_sha256, named_sha256, recorded
@@ -33,6 +36,24 @@ def writing(folder: Path) -> Iterator[None]:
             f"{folder}: cannot be written ({error.strerror or error}); "
             "name another folder with --data-dir DIR or VAEBENCH_DATA"
         ) from error
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Makes the folder and keeps others out who ask; `waiting` hears that there is one before."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()  # a lock on a read-only folder would wait for ever
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waiting()
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def place(source: Path, entry: Asset, file: StoredFile, folder: Path) -> None:
