@@ -1,9 +1,11 @@
 """Small synthetic data and models, and the values that stand for every declared argument."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,9 @@ from torch import Tensor, nn
 
 from vaebench import evaluation, methods
 from vaebench.data.loading import Batch, DataInfo, Dataset, Split
+from vaebench.estimators.variance_models import FORMS
+from vaebench.evaluation.codes import SOURCES
+from vaebench.models.classifiers import Classifier
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
 from vaebench.models.latent import LatentModel, glorot_uniform
@@ -21,6 +26,14 @@ from vaebench.training.recipe import Recipe
 
 SHAPE = (1, 4, 4)
 CLASSES = 3
+
+
+def random_judge(shape: Sequence[int], outputs: int, features: int = 6) -> nn.Module:
+    """A judge that was never trained, as an evaluator gets it."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), features), nn.ReLU())
+    return Classifier(body, features, outputs).eval().requires_grad_(False)
+
 
 # A value or two for each argument of a method, by its name: a new method is tested by being
 # registered, and only an argument of a new name needs a line here.
@@ -39,6 +52,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "beta": [0.01],
     "weight": [0.02],
     "gradient": ["outputs", "jacobian"],
+    "filters": [[4, 6]],
+    "features": [5],
 }
 WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "latent": [0, -1, 2.5, "three", None],
@@ -55,16 +70,31 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "beta": [0, -1, "1", True, None],
     "weight": [0, -1, "1", True, None],
     "gradient": ["code", "", None],
+    "filters": [[], [0], [4, -1], ["4"], 4, None, [4] * 9],
+    "features": [0, -1, 2.5, "five", None],
 }
 # The same for the parameters of evaluators.
 PARAMETERS: dict[str, list[Any]] = {
     "split": ["train", "test", "both"],
+    "oversmoothing.split": ["train", "test"],
     "threshold": [0.01],
     "epochs": [3],
     "batch_size": [16],
     "lr": [0.01],
     "held_out": [0.1],
     "count": [5],
+    "jacobians": [6],
+    "batch": [10, 1000],
+    "judge": [random_judge(SHAPE, CLASSES)],
+    "weights": [Path("inception.pth")],
+    "latents": list(SOURCES),
+    "latent_map.latents": [12],
+    "components": [0, 2],
+    "perturbation": [0.01],
+    "draws": [2],
+    "latent_map.samples": [7],
+    "perplexity": [3.0],
+    "form": list(FORMS),
 }
 
 
@@ -84,18 +114,25 @@ def cases(
     registered: Mapping[str, Callable[..., Any]], fixed: int, values: Mapping[str, list[Any]]
 ) -> Iterator[Case]:
     """Every registered function with every combination of the values of its arguments; the first
-    `fixed` parameters are not arguments."""
+    `fixed` parameters are not arguments. `name.argument` has its own values before `argument`."""
     for name, function in registered.items():
         wanted = list(inspect.signature(function).parameters)[fixed:]
-        missing = [argument for argument in wanted if argument not in values]
+        keys = [key if (key := f"{name}.{argument}") in values else argument for argument in wanted]
+        missing = [key for key in keys if key not in values]
         if missing:
             raise LookupError(f"{name}: tests/fixtures.py has no value for {missing[0]!r}")
-        for chosen in product(*(values[argument] for argument in wanted)):
+        for chosen in product(*(values[key] for key in keys)):
             yield Case(name, dict(zip(wanted, chosen, strict=True)))
 
 
+def _consistent(case: Case) -> bool:
+    """Mixtures alone have components."""
+    components = case.values.get("components")
+    return components is None or (components > 0) == (case.values["latents"] == "gmm")
+
+
 METHOD_CASES = list(cases(methods.methods(), 1, ARGUMENTS))
-EVALUATOR_CASES = list(cases(evaluation.evaluators(), 2, PARAMETERS))
+EVALUATOR_CASES = list(filter(_consistent, cases(evaluation.evaluators(), 2, PARAMETERS)))
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "diagonal": lambda features, latent: GaussianHead(features, latent, isotropic=False),
@@ -128,6 +165,29 @@ def dataset(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Da
     """A data set that no model finds hard and whose sizes no batch size divides."""
     info = DataInfo("synthetic", "stand-in", tuple(shape), CLASSES, train, test)
     return Dataset(split(train, shape, 0), split(test, shape, 1), info, "0" * 64)
+
+
+def attributes(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Dataset:
+    """The same images with a yes or no for every class and for its opposite."""
+
+    def labelled(part: Split) -> Split:
+        there = torch.eye(CLASSES, dtype=torch.int64)[part.labels]
+        return replace(part, labels=torch.cat([there, 1 - there], 1))
+
+    data = dataset(train, test, shape)
+    info = replace(data.info, classes=0, attributes=2 * CLASSES)
+    return replace(data, train=labelled(data.train), test=labelled(data.test), info=info)
+
+
+def data_for(case: Case) -> Dataset:
+    """Data that a method can be trained on: judges convolve larger images."""
+    match case.name:
+        case "judges.lenet":
+            return dataset(shape=(1, 16, 16))
+        case "judges.attributes":
+            return attributes(shape=(3, 16, 16))
+        case _:
+            return dataset()
 
 
 def all_of(data: Split) -> Batch:

@@ -19,7 +19,17 @@ from vaebench.errors import UserError, unknown
 Value = float | int | str | None | np.ndarray
 Evaluator = Callable[..., Mapping[str, Value]]
 
-_MODULES = ("likelihood", "latents", "probes", "samples")
+_MODULES = (
+    "likelihood",
+    "latents",
+    "probes",
+    "samples",
+    "pictures",
+    "squared_error",
+    "oversmoothing",
+    "frechet",
+    "plug_in",
+)
 _EVALUATORS: dict[str, Evaluator] = {}
 
 

@@ -1,23 +1,29 @@
 """Passes over a split in chunks; the chunk size changes nothing but rounding."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from vaebench.data.loading import Batch, Split
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import GaussianPosterior
-from vaebench.training.codes import Codes
+from vaebench.models.posteriors import DeltaPosterior, GaussianPosterior
 
 CHUNK = 2_000
+_MNIST_PIXELS = 784
+
+
+def chunk_size(shape: Sequence[int]) -> int:
+    """CHUNK for images up to MNIST's size, fewer for larger ones, whose layers take more memory."""
+    return max(1, min(CHUNK, CHUNK * _MNIST_PIXELS // math.prod(shape)))
 
 
 def chunks(split: Split) -> Iterator[Batch]:
-    """The split in its own order, CHUNK examples at a time."""
-    device = split.labels.device
-    for start in range(0, len(split), CHUNK):
-        yield split.take(torch.arange(start, min(start + CHUNK, len(split)), device=device))
+    """The split in its own order, `chunk_size` examples at a time."""
+    everything = torch.arange(len(split), device=split.labels.device)
+    for index in torch.split(everything, chunk_size(split.images.shape[1:])):
+        yield split.take(index)
 
 
 @torch.no_grad()
@@ -27,13 +33,21 @@ def posterior_means(model: LatentModel, split: Split) -> Tensor:
 
 
 @torch.no_grad()
-def codes(model: LatentModel, split: Split) -> Codes:
-    """The posteriors of all examples, encoded once."""
-    means, deviations = [], []
+def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPosterior:
+    """q(z|x) of all examples as one posterior in float64; its draws do not depend on the chunks."""
+    means, log_variances = [], []
     for batch in chunks(split):
         posterior = model.infer(batch.x)
-        means.append(posterior.mean)
+        means.append(posterior.mean.double())
         if isinstance(posterior, GaussianPosterior):
-            deviations.append(posterior.variance.sqrt())
-    std = torch.cat(deviations) if deviations else None
-    return Codes(torch.cat(means), std, split.labels)
+            log_variances.append(posterior.log_variance.double().expand_as(posterior.mean))
+    if not log_variances:
+        return DeltaPosterior(torch.cat(means))
+    return GaussianPosterior(torch.cat(means), torch.cat(log_variances))
+
+
+@torch.no_grad()
+def decodings(model: LatentModel, z: Tensor, shape: Sequence[int]) -> Iterator[Tensor]:
+    """E[x|z] of codes [N, K], `chunk_size` of these images at a time."""
+    for codes in torch.split(z.float(), chunk_size(shape)):
+        yield model.decoder.mean(codes)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.data.loading import Batch, DataInfo, Split
-from vaebench.evaluation.encoding import codes
+from vaebench.evaluation.encoding import posteriors
 from vaebench.methods import method
 from vaebench.models.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from vaebench.models.gaussian_decoder import (
@@ -25,7 +25,12 @@ from vaebench.models.gaussian_decoder import (
 )
 from vaebench.models.latent import LatentModel
 from vaebench.models.parts import PosteriorHead
-from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
+from vaebench.models.posteriors import (
+    DeterministicHead,
+    GaussianHead,
+    GaussianPosterior,
+    GlobalGaussianHead,
+)
 from vaebench.models.priors import StandardGaussian
 from vaebench.models.two_stage import TwoStageModel
 from vaebench.objectives.elbo import negative_elbo
@@ -174,7 +179,10 @@ def second_stage(data: DataInfo, *, first: LatentModel, hidden: int) -> Recipe:
         return negative_elbo(model.prior.vae, batch, step)
 
     def examples(split: Split) -> Codes:
-        return codes(first, split)
+        posterior = posteriors(first, split)
+        density = isinstance(posterior, GaussianPosterior)
+        std = posterior.variance.sqrt().float() if density else None
+        return Codes(posterior.mean.float(), std, split.labels)
 
     return Recipe(TwoStageModel(first, hidden), objective, examples=examples)
 

@@ -1,0 +1,95 @@
+"""Decoded images as bytes, and pictures of a model's codes for figures."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaebench.data.loading import Dataset
+from vaebench.errors import UserError
+from vaebench.evaluation import Value, codes, evaluator
+from vaebench.evaluation.encoding import decodings, posteriors
+from vaebench.models.latent import LatentModel
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """uint8 from images in [0, 1]; what a decoder puts outside is clamped."""
+    return (255 * images.clamp(0, 1)).round().to(torch.uint8)
+
+
+def as_array(images: Tensor) -> np.ndarray:
+    """Pictures [..., C, H, W] of bytes as [..., H, W] where they are grey, else [..., H, W, C]."""
+    images = images.squeeze(-3) if images.shape[-3] == 1 else images.movedim(-3, -1)
+    return images.cpu().numpy()
+
+
+@evaluator
+@torch.no_grad()
+def reconstructions(model: LatentModel, data: Dataset, *, count: int) -> dict[str, Value]:
+    """`originals`: the first `count` test images; `reconstructions`: their decoded means."""
+    originals, means = _first(model, data, count)
+    return {"originals": as_array(originals), "reconstructions": _decoded(model, data, means)}
+
+
+@evaluator
+@torch.no_grad()
+def perturbed_decodings(
+    model: LatentModel, data: Dataset, *, count: int, perturbation: float, draws: int
+) -> dict[str, Value]:
+    """As `reconstructions`, and `decodings` [count, draws, ...] of the means plus N(0, s^2 I).
+
+    s^2 is `perturbation`. AR-ELBO, Figure 1.
+    """
+    originals, means = _first(model, data, count)
+    noise = torch.randn(count, draws, means.shape[1], device=means.device)
+    perturbed = means.unsqueeze(1) + perturbation**0.5 * noise
+    decoded = _decoded(model, data, perturbed.flatten(0, 1))
+    return {
+        "originals": as_array(originals),
+        "reconstructions": _decoded(model, data, means),
+        "decodings": decoded.reshape(count, draws, *decoded.shape[1:]),
+    }
+
+
+@evaluator
+@torch.no_grad()
+def sample_images(
+    model: LatentModel, data: Dataset, *, latents: str, components: int, count: int
+) -> dict[str, Value]:
+    """`images`: `count` decoded codes from `latents` (see `frechet`). AR-ELBO, Figures 4 and 5."""
+    z = codes.draw(model, data, latents, components, count).z
+    return {"images": _decoded(model, data, z)}
+
+
+@evaluator
+@torch.no_grad()
+def latent_map(
+    model: LatentModel, data: Dataset, *, latents: int, samples: int, perplexity: float
+) -> dict[str, Value]:
+    """`points` [latents + samples, 2]: t-SNE of draws for the first test images and of the prior.
+
+    `labels` are the classes, -1 for draws of the prior. Embedded together, PCA first, seed 0.
+    AR-ELBO, Figures 2 and 3.
+    """
+    from sklearn.manifold import TSNE
+
+    if data.test.labels.ndim != 1:
+        raise UserError(f"latent_map: {data.info.name} has no classes to colour the points by")
+    z = posteriors(model, data.test).rsample(1)[0][:latents]
+    prior = model.prior.sample(samples, z.device).to(z)
+    embedding = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=0)
+    points = embedding.fit_transform(torch.cat([z, prior]).cpu().numpy())
+    labels = torch.cat([data.test.labels[: len(z)], data.test.labels.new_full((samples,), -1)])
+    return {"points": points.astype(np.float32), "labels": labels.cpu().numpy()}
+
+
+def _first(model: LatentModel, data: Dataset, count: int) -> tuple[Tensor, Tensor]:
+    """The first test images as bytes [count, C, H, W] and their posterior means."""
+    if count > len(data.test):
+        raise UserError(f"count is {count}, and the test set has {len(data.test)} images")
+    batch = data.test.take(torch.arange(count, device=data.test.labels.device))
+    return to_bytes(batch.x), model.infer(batch.x).mean
+
+
+def _decoded(model: LatentModel, data: Dataset, z: Tensor) -> np.ndarray:
+    chunks = [to_bytes(images) for images in decodings(model, z, data.info.shape)]
+    return as_array(torch.cat(chunks))
