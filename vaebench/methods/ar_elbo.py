@@ -180,8 +180,9 @@ def second_stage(data: DataInfo, *, first: LatentModel, hidden: int) -> Recipe:
 
     def examples(split: Split) -> Codes:
         posterior = posteriors(first, split)
-        density = isinstance(posterior, GaussianPosterior)
-        std = posterior.variance.sqrt().float() if density else None
+        std = None
+        if isinstance(posterior, GaussianPosterior):
+            std = posterior.variance.sqrt().float()
         return Codes(posterior.mean.float(), std, split.labels)
 
     return Recipe(TwoStageModel(first, hidden), objective, examples=examples)
