@@ -8,8 +8,9 @@ import pytest
 from vaebench.errors import UserError
 from vaebench.registry.runs import Evaluation
 from vaebench.registry.spec import FigurePanel, FigureSpec
-from vaebench.results import figures
-from vaebench.results.figures import image_grids, learning_curves, save, tile
+from vaebench.results.figures import draw as draw_figure
+from vaebench.results.figures import drawing, learning_curves, save
+from vaebench.results.figures.grids import tile
 from vaebench.store.atomic import write_bytes
 
 PANELS = tuple(
@@ -46,7 +47,7 @@ def painted(toy, tmp_path):
 
 
 def draw(toy, scale="paper", **how):
-    return image_grids(FIGURE, {"toy": toy.expansion(scale, **how)}, toy.store, scale)
+    return draw_figure(FIGURE, {"toy": toy.expansion(scale, **how)}, toy.store, scale)
 
 
 def shown(drawing):
@@ -162,7 +163,7 @@ def test_a_figure_that_cannot_be_written_leaves_the_old_one(painted, tmp_path, m
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(figures, "write_bytes", full)
+    monkeypatch.setattr(drawing, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         save(curves(painted), path)
     assert path.read_bytes() == before

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from vaebench.cli.targets import why_not_runnable
 from vaebench.errors import unknown
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_figure, load_table, published_cells
@@ -53,14 +54,10 @@ def _extra(spec: TableSpec, column: str) -> bool:
 
 def _figure_line(name: str) -> tuple[str, ...]:
     figure = load_figure(name)
-    state = "drawable" if figure.runnable else "not yet"
-    return (
-        name,
-        "–",
-        ", ".join(dict.fromkeys(p.group for p in figure.panels)),
-        state,
-        figure.caption,
-    )
+    groups = [panel.group for panel in figure.all_panels()]
+    groups += [group for axes in figure.axes for group in axes.groups]
+    state = "not yet" if why_not_runnable(figure) else "drawable"
+    return name, "–", ", ".join(dict.fromkeys(groups)), state, figure.caption
 
 
 def _print(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

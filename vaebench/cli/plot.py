@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vaebench.cli.targets import expand_table
+from vaebench.cli.targets import expand_figure, expand_table
 from vaebench.errors import UserError
 from vaebench.registry.loading import load_figure
 from vaebench.registry.names import figure_paths
@@ -23,11 +23,8 @@ def plot(
 
     if target in figure_paths():
         figure = load_figure(target)
-        if not figure.runnable:
-            raise UserError(f"{target}: it cannot be drawn yet")
-        tables = dict.fromkeys(panel.table for panel in figure.panels)
-        expansions = {name: expand_table(name, scale, selection) for name in tables}
-        drawing = figures.image_grids(figure, expansions, store, scale)
+        expansions = expand_figure(figure, scale, selection)
+        drawing = figures.draw(figure, expansions, store, scale)
         name = figure.id
     else:
         expansion = expand_table(target, scale, selection)

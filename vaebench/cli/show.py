@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vaebench.cli.planning import total_cost
-from vaebench.cli.targets import runnable_tables
+from vaebench.cli.targets import runnable_tables, why_not_runnable
 from vaebench.data import catalog
 from vaebench.execution.plan import Costs, make_plan
 from vaebench.registry.expansion import Expansion, expand
@@ -17,6 +17,7 @@ from vaebench.registry.loading import (
     spec_path,
 )
 from vaebench.registry.names import figure_paths
+from vaebench.registry.spec import FigurePanel
 from vaebench.store.store import Store
 
 
@@ -95,9 +96,20 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
 def _show_figure(name: str) -> None:
     figure = load_figure(name)
     click.echo(f"{figure.id}: {figure.caption}")
-    for panel in figure.panels:
-        click.echo(
-            f"  {panel.title}: {panel.table} {panel.row} · {panel.group}, {panel.evaluation}"
-        )
+    for panel in figure.all_panels():
+        heads = " · ".join(head for head in (panel.line, panel.over, panel.title) if head)
+        run = f" · run {panel.run}" if panel.run else ""
+        source = f"{panel.table} {panel.row} · {panel.group}{run}"
+        click.echo(f"  {heads}: {source}, {panel.evaluation}{_parameters(panel)}")
+    for axes in figure.axes:
+        groups = ", ".join(axes.groups)
+        click.echo(f"  {axes.title}: {axes.table} {axes.column} against {axes.against}, {groups}")
+    lacking = why_not_runnable(figure)
+    if lacking:
+        click.echo(lacking)
     for text in figure.assumptions:
         click.echo(f"Assumption: {text}")
+
+
+def _parameters(panel: FigurePanel) -> str:
+    return "".join(f" {name}={value}" for name, value in panel.parameters.items())

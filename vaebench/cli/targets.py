@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
-from vaebench.registry.expansion import Expansion, expand
+from vaebench.registry.expansion import Expansion, Measurement, expand
 from vaebench.registry.loading import load_figure, load_table
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
-from vaebench.registry.selection import Selection
-from vaebench.registry.spec import FigurePanel
+from vaebench.registry.selection import EVERYTHING, Selection
+from vaebench.registry.spec import FigureSpec
 from vaebench.results import summary
-from vaebench.results.cells import measure
+from vaebench.results.cells import candidates, measure, panel_measurement
 from vaebench.store.store import Store
 
 
@@ -51,15 +51,15 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
             expansions[name] = expand_table(name, scale, selection)
             continue
         figure = load_figure(name)
-        if not figure.runnable:
-            raise UserError(f"{name}: it cannot be drawn yet")
-        for panel in figure.panels:
-            wanted = Selection(selection.seeds, (), selection.limit, selection.settings)
-            expansion = _rows_of(panel, expand_table(panel.table, scale, wanted))
-            for run_id in expansion.runs:
-                picture = Evaluation(panel.evaluation, panel.parameters)
-                pictures.setdefault(run_id, []).append(picture)
-            expansions[f"{name} {panel.title}"] = expansion
+        wanted = Selection(selection.seeds, (), selection.limit, selection.settings)
+        tables = expand_figure(figure, scale, wanted)
+        for i, panel in enumerate(figure.all_panels()):
+            measurement = panel_measurement(panel, tables[panel.table], figure.id)
+            picture = Evaluation(panel.evaluation, panel.parameters)
+            for run in candidates(measurement):
+                pictures.setdefault(run.id, []).append(picture)
+            expansions[f"{name} {i}"] = _row_of(measurement, tables[panel.table])
+        expansions.update((f"{name} {axes.table}", tables[axes.table]) for axes in figure.axes)
     return Targets(
         tuple(expansions.values()), scale, selection, make_plan(expansions.values(), pictures)
     )
@@ -81,12 +81,35 @@ def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
     return expand(spec, selection)
 
 
-def _rows_of(panel: FigurePanel, expansion: Expansion) -> Expansion:
-    """The part of a table that a panel is drawn from."""
+def expand_figure(figure: FigureSpec, scale: str, selection: Selection) -> dict[str, Expansion]:
+    """The tables that a figure is drawn from; UserError for one that cannot be run yet."""
+    if not figure.runnable:
+        raise UserError(f"{figure.id} cannot be drawn yet: its spec has no panels")
+    specs = {name: load_table(name, scale) for name in figure.tables}
+    for spec in specs.values():
+        if not spec.runnable:
+            raise UserError(
+                f"{figure.id} cannot be run yet: the methods of {spec.id} do not exist yet"
+            )
+    return {name: expand(spec, selection) for name, spec in specs.items()}
+
+
+def why_not_runnable(figure: FigureSpec) -> str | None:
+    """What a figure lacks, in a sentence; None if it can be run and drawn."""
+    try:
+        tables = expand_figure(figure, "paper", EVERYTHING)
+        for panel in figure.all_panels():
+            panel_measurement(panel, tables[panel.table], figure.id)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _row_of(measurement: Measurement, expansion: Expansion) -> Expansion:
+    """The part of a table that stands in the row and group of a cell."""
+    row, group, _ = measurement.key
     measurements = tuple(
-        m for m in expansion.measurements if (m.key.row, m.key.group) == (panel.row, panel.group)
+        m for m in expansion.measurements if (m.key.row, m.key.group) == (row, group)
     )
-    if not measurements:
-        raise UserError(f"{panel.table} has no cell ({panel.row}, {panel.group}) to draw")
     runs = {run.id: run for m in measurements for run in m.runs}
     return Expansion(expansion.spec, measurements, runs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vaebench.errors import UserError, nearest, unknown
 from vaebench.registry.names import PAPERS, SCALES, benchmarks_dir, figure_paths, table_paths
@@ -64,8 +64,26 @@ def load_figure(name: str) -> FigureSpec:
     """The figure `name`."""
     if name not in figure_paths():
         raise unknown("figure", name, figure_paths())
-    path = figure_paths()[name]
-    return FigureSpec.read(read_file(path), _short(path))
+    return read_figure(figure_paths()[name])
+
+
+def read_figure(path: Path) -> FigureSpec:
+    """The figure in the file `path`, checked against the tables that it is drawn from."""
+    where = _short(path)
+    figure = FigureSpec.read(read_file(path), where)
+    for place, panel in figure.named_panels().items():
+        table = _table_of(panel.table, f"{where}: {place}")
+        _check_place("row", panel.row, table, f"{where}: {place}")
+        _check_place("group", panel.group, table, f"{where}: {place}")
+    for i, axes in enumerate(figure.axes):
+        table = _table_of(axes.table, f"{where}: axes.{i}")
+        _check_place("column", axes.column, table, f"{where}: axes.{i}")
+        for group in axes.groups:
+            _check_place("group", group, table, f"{where}: axes.{i}")
+        rows = {key.row for key in published_cells(table)} | set(table.rows)
+        if not any(row.startswith(f"{axes.against} = ") for row in rows):
+            raise UserError(f"{where}: axes.{i}.against: no row of {table.id} is called so")
+    return figure
 
 
 def published_cells(spec: TableSpec) -> dict[Key, Printed]:
@@ -111,6 +129,25 @@ def _short(path: Path) -> str:
         return str(Path("benchmarks") / path.resolve().relative_to(benchmarks_dir()))
     except ValueError:
         return str(path)
+
+
+def _table_of(name: str, place: str) -> TableSpec:
+    try:
+        return load_table(name)
+    except UserError as error:
+        raise UserError(f"{place}.table: {error}") from None
+
+
+def _check_place(
+    kind: Literal["row", "group", "column"], name: str, spec: TableSpec, place: str
+) -> None:
+    """UserError unless the table, or its print, has the row, group or column of a figure."""
+    known = {getattr(key, kind) for key in published_cells(spec)}
+    known |= {"row": set(spec.rows), "group": set(spec.groups), "column": set(spec.all_columns())}[
+        kind
+    ]
+    if name not in known:
+        raise UserError(f"{place}.{kind}: {spec.id}: {unknown(kind, name, known)}")
 
 
 def _check_names(spec: TableSpec, path: Path, where: str) -> None:

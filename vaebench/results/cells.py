@@ -4,9 +4,11 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from vaebench.errors import UserError
 from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.published import Key
 from vaebench.registry.runs import Evaluation, Run
+from vaebench.registry.spec import FigurePanel
 from vaebench.results.measured import Measured, State
 from vaebench.store.store import Record, Store
 
@@ -19,10 +21,53 @@ def measure(expansion: Expansion, store: Store) -> dict[Key, Measured]:
 
 
 def best_run(measurement: Measurement, store: Store) -> Run | None:
-    """The finished run that the table's criterion picks among the seeds; None if there is none."""
-    done = {run.id: record for run in measurement.runs if (record := store.record(run.id))}
+    """The finished run that the table's criterion picks among the candidates, if there is one."""
+    runs = candidates(measurement)
+    done = {run.id: record for run in runs if (record := store.record(run.id))}
     picked = _best(measurement, {i: r for i, r in done.items() if r["status"] == "done"})
-    return next((run for run in measurement.runs if run.id == picked), None)
+    return next((run for run in runs if run.id == picked), None)
+
+
+def candidates(measurement: Measurement) -> tuple[Run, ...]:
+    """The runs that a figure may show: all seeds where the table selects one, else the first."""
+    return measurement.runs if measurement.select else measurement.runs[:1]
+
+
+def panel_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> Measurement:
+    """A cell with all the runs that the panel may be drawn from.
+
+    UserError, naming the panel, where the table has none.
+    """
+    if panel.run is not None:
+        return _named_run_measurement(panel, expansion, figure)
+    spec, name = expansion.spec, panel_name(panel)
+    place = (panel.row, panel.group)
+    cells = [m for m in expansion.measurements if (m.key.row, m.key.group) == place]
+    if cells:
+        return max(cells, key=lambda cell: len(cell.runs))  # one over all seeds
+    row = spec.rows.get(panel.row)
+    if row is None or panel.group not in spec.groups or not spec.has_method(row):
+        raise UserError(
+            f"{figure} cannot be run yet: {name} needs the row {panel.row!r} of {spec.id} "
+            f"on {panel.group!r}, which has no method"
+        )
+    raise UserError(
+        f"{figure}: {name} needs the row {panel.row!r} of {spec.id}, which --only leaves out"
+    )
+
+
+def _named_run_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> Measurement:
+    """A cell of the run that the panel names."""
+    raise UserError(
+        f"{figure} cannot be run yet: {panel_name(panel)} needs the run {panel.run!r} "
+        f"of the row {panel.row!r}, which {expansion.spec.id} does not have"
+    )
+
+
+def panel_name(panel: FigurePanel) -> str:
+    """A panel for messages."""
+    heads = (panel.line, panel.over, panel.title)
+    return f"the panel {', '.join(head for head in heads if head)!r}"
 
 
 def _cell(

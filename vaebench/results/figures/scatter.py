@@ -1,0 +1,83 @@
+"""Maps of the latent space: codes of images by class, and samples of the prior."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vaebench.registry.expansion import Expansion
+from vaebench.registry.spec import FigureSpec
+from vaebench.results.figures.drawing import Drawing, mark_scale, mathtext
+from vaebench.results.figures.panels import Pictures
+from vaebench.store.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# With these marks, colours that are alike to colour-blind readers have different shapes.
+_CLASSES = (
+    ("#332288", "o"),
+    ("#e69f00", "^"),
+    ("#117733", "^"),
+    ("#882255", "o"),
+    ("#0000ff", "^"),
+    ("#ddcc77", "o"),
+    ("#8c8c8c", "^"),
+    ("#000000", "o"),
+    ("#a000c0", "^"),
+    ("#b00000", "o"),
+)
+_PRIOR = "#ff8ac4"
+_SIZE = 5.0  # points squared
+
+
+def scatter(
+    spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
+) -> Drawing:
+    """Points in the plane, coloured by class, with samples of the prior in pink (AR-ELBO, Figures
+    2 and 3)."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    pictures = Pictures(spec, expansions, store, scale)
+    figure = Figure(figsize=(4.2 * len(spec.panels), 4.9), layout="constrained")
+    axes = figure.subplots(1, len(spec.panels), squeeze=False)[0]
+    classes: set[int] = set()
+    for axis, panel in zip(axes, spec.panels, strict=True):
+        points, labels = pictures.array(panel, "points"), pictures.array(panel, "labels")
+        _show(axis, points, labels)
+        axis.set_title(mathtext(panel.title))
+        classes |= set(labels[labels >= 0].tolist())
+    marks = [(str(number), *_mark(number)) for number in sorted(classes)]
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle="none", markersize=5, label=label)
+        for label, color, marker in (*marks, ("prior", _PRIOR, "o"))
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles) if len(spec.panels) > 1 else 6,
+        fontsize=9,
+        frameon=False,
+        handletextpad=0.2,
+        columnspacing=1.4,
+    )
+    mark_scale(figure, spec.id, scale)
+    return Drawing(figure, pictures.statement())
+
+
+def _show(axis: "Axes", points: np.ndarray, labels: np.ndarray) -> None:
+    """Points [N, 2] with labels [N]; -1 is the prior, which lies below the classes."""
+    own = labels < 0
+    style: dict[str, Any] = {"s": _SIZE, "linewidths": 0, "rasterized": True}
+    axis.scatter(points[own, 0], points[own, 1], color=_PRIOR, **style)
+    for marker in ("o", "^"):
+        chosen = np.flatnonzero(~own & [_mark(number)[1] == marker for number in labels])
+        colors = [_mark(labels[i])[0] for i in chosen]
+        axis.scatter(points[chosen, 0], points[chosen, 1], c=colors, marker=marker, **style)
+    axis.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim", box_aspect=1)
+
+
+def _mark(number: int) -> tuple[str, str]:
+    """Colour and marker of a class."""
+    return _CLASSES[number % len(_CLASSES)]
