@@ -63,6 +63,13 @@ def test_tiles_fill_rows_from_the_left():
     assert (grid[:2, :3] == 1).all() and (grid[2:, 3:6] == 5).all()
 
 
+def test_tiles_keep_colours():
+    images = np.arange(5 * 2 * 3 * 3, dtype=np.uint8).reshape(5, 2, 3, 3)
+    grid = tile(images)
+    assert grid.shape == (2 * 2, 3 * 3, 3)
+    assert (grid[2:, 3:6] == images[4]).all() and (grid[2:, 6:] == 0).all()
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 9, 10, 100])
 def test_tiles_hold_every_image_once(count):
     images = np.arange(1, count + 1, dtype=np.int32)[:, None, None]

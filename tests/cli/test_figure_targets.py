@@ -1,0 +1,126 @@
+"""What a figure makes `run` do, and what is said of one that cannot be run yet."""
+
+import pytest
+from commands import invoke
+from specs import tiny_spec, write_spec
+
+from vaebench.cli import targets
+from vaebench.cli.targets import find_targets, why_not_runnable
+from vaebench.errors import UserError
+from vaebench.registry.expansion import expand
+from vaebench.registry.loading import load_table
+from vaebench.registry.selection import EVERYTHING
+from vaebench.registry.spec import FigureSpec
+
+HEAD = {"figure": "igp-figure6", "paper": "igp", "caption": "c"}
+
+
+def scatter(table, row="A", **rest):
+    panel = {"title": "T", "table": table, "row": row, "group": "G", "evaluation": "map", **rest}
+    return FigureSpec.model_validate({**HEAD, "kind": "scatter", "panels": [panel]})
+
+
+def line_plot(table):
+    axes = {"title": "T", "table": table, "column": "Rec.", "groups": ["G"], "against": "x"}
+    return FigureSpec.model_validate({**HEAD, "kind": "line-plot", "axes": [axes]})
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The file of a table without a criterion: two rows, two seeds."""
+    return write_spec(tmp_path, tiny_spec())
+
+
+def plan(figure, monkeypatch):
+    """The plan for a figure in the place of a built-in one."""
+    monkeypatch.setattr(targets, "load_figure", lambda name: figure)
+    return find_targets(["igp-figure6"], "paper", EVERYTHING).plan
+
+
+def test_pictures_are_made_of_the_run_that_may_be_drawn(tiny, monkeypatch):
+    work = plan(scatter(tiny), monkeypatch).work.values()
+    names = {
+        (w.run.arguments["posterior"], w.run.seed): {e.name for e in w.evaluations.values()}
+        for w in work
+    }
+    assert names == {
+        ("diagonal", 0): {"reconstruction", "map"},
+        ("diagonal", 1): {"reconstruction"},
+    }
+
+
+def test_panels_of_several_rows_are_planned_together(tiny, monkeypatch):
+    figure = FigureSpec.model_validate({
+        **HEAD,
+        "kind": "gallery",
+        "shared": {"table": tiny, "group": "G"},
+        "columns": [{"title": "1", "evaluation": "one"}, {"title": "2", "evaluation": "two"}],
+        "lines": [{"line": "a", "row": "A"}, {"line": "b", "row": "B", "only": ["2"]}],
+    })  # fmt: skip
+    work = plan(figure, monkeypatch).work.values()
+    found = {
+        w.run.arguments["posterior"]: {e.name for e in w.evaluations.values()} - {"reconstruction"}
+        for w in work
+        if w.run.seed == 0
+    }
+    assert found == {"diagonal": {"one", "two"}, "isotropic": {"two"}}
+
+
+def test_a_plot_of_columns_needs_the_whole_table(tiny, monkeypatch):
+    assert plan(line_plot(tiny), monkeypatch).work.keys() == expand(load_table(tiny)).runs.keys()
+
+
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [
+        (lambda tiny: FigureSpec(**HEAD), "cannot be drawn yet: its spec has no panels"),
+        (
+            lambda tiny: scatter("igp-table3"),
+            "cannot be run yet: the methods of igp-table3 do not exist yet",
+        ),
+        (
+            lambda tiny: line_plot("igp-table3"),
+            "cannot be run yet: the methods of igp-table3 do not exist yet",
+        ),
+        (
+            lambda tiny: scatter(tiny, "C"),
+            "cannot be run yet: the panel 'T' needs the row 'C' of tiny on 'G', "
+            "which has no method",
+        ),
+        (
+            lambda tiny: scatter(tiny, run="second-stage"),
+            "cannot be run yet: the panel 'T' needs the run 'second-stage' of the row 'A', "
+            "which tiny does not have",
+        ),
+    ],
+)
+def test_a_figure_that_cannot_be_run_says_why(figure, told, tiny, monkeypatch):
+    spec = figure(tiny)
+    assert why_not_runnable(spec) == f"igp-figure6 {told}"
+    with pytest.raises(UserError) as caught:
+        plan(spec, monkeypatch)
+    assert str(caught.value) == f"igp-figure6 {told}"
+
+
+def test_a_figure_that_can_be_run_lacks_nothing(tiny):
+    assert why_not_runnable(scatter(tiny)) is None
+    assert why_not_runnable(line_plot(tiny)) is None
+
+
+def test_every_panel_of_a_figure_is_shown(tmp_path):
+    shown = invoke("show", "ar-elbo-figure4", "--results-dir", tmp_path).stdout.splitlines()
+    panels = [line for line in shown if line.startswith("  ")]
+    assert len(panels) == 1 + 10 * 4 + 3 * 3
+    assert panels[0].startswith("  GT · Reconstructions: ar-elbo-table3 VAE (σ_x^2 = 1.0) · MNIST")
+    assert panels[-1].endswith("MNIST, sample_images latents=gmm components=10 count=8")
+    assert sum("· run second-stage, sample_images" in line for line in panels) == 13
+    plot = invoke("show", "ar-elbo-figure-oversmoothing", "--results-dir", tmp_path).stdout
+    assert "  σ_z²: ar-elbo-table1 σ_z^2 against log σ_x^2, Stochastic encoding\n" in plot
+
+
+def test_figures_are_listed_with_their_state(tmp_path):
+    listed = invoke("list", "--results-dir", tmp_path).stdout.splitlines()
+    states = {line.split()[0]: line for line in listed if "-figure" in line}
+    assert "drawable" in states["igp-figure5"]
+    for name in ("1", "2", "3", "4", "5", "-oversmoothing"):
+        assert f"ar-elbo-figure{name}" in states

@@ -1,0 +1,131 @@
+"""Figures' specs: where lines and columns cross, and mistakes told with the file and the key."""
+
+import copy
+
+import pytest
+from specs import write_spec
+
+from vaebench.errors import UserError
+from vaebench.registry.loading import read_figure
+
+PANEL = {
+    "title": "AE",
+    "table": "igp-table12",
+    "row": "AE",
+    "group": "MNIST",
+    "evaluation": "prior_means",
+    "parameters": {"count": 4},
+}
+GRID = {"figure": "f", "paper": "igp", "caption": "c", "kind": "image-grid", "panels": [PANEL]}
+GALLERY = {
+    "figure": "f",
+    "paper": "igp",
+    "caption": "c",
+    "kind": "gallery",
+    "shared": {"table": "igp-table12", "group": "MNIST"},
+    "columns": [
+        {"title": "Rec.", "evaluation": "reconstructions", "array": "reconstructions"},
+        {"over": "Samples", "title": "Prior", "evaluation": "prior_means"},
+    ],
+    "lines": [
+        {"line": "GT", "row": "AE", "only": ["Rec."], "array": "originals"},
+        {"line": "VAE", "row": "VAE, DGP"},
+    ],
+}
+PLOT = {
+    "figure": "f",
+    "paper": "ar-elbo",
+    "caption": "c",
+    "kind": "line-plot",
+    "axes": [
+        {
+            "title": "MI",
+            "table": "ar-elbo-table1",
+            "column": "MI",
+            "groups": ["Stochastic encoding"],
+            "against": "log σ_x^2",
+        }
+    ],
+}
+
+
+def read(folder, content):
+    write_spec(folder, content, "figure.yaml")
+    return read_figure(folder / "figure.yaml")
+
+
+def changed(content, path, value):
+    """A copy with the value at `panels.0.row` changed."""
+    whole = copy.deepcopy(content)
+    *outer, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    inner = whole
+    for part in outer:
+        inner = inner[part]
+    inner[last] = value
+    return whole
+
+
+def test_panels_stand_where_lines_and_columns_cross(tmp_path):
+    figure = read(tmp_path, GALLERY)
+    panels = figure.named_panels()
+    assert list(panels) == ["lines.0, columns.0", "lines.1, columns.0", "lines.1, columns.1"]
+    assert [(p.line, p.over, p.title) for p in figure.all_panels()] == [
+        ("GT", None, "Rec."),
+        ("VAE", None, "Rec."),
+        ("VAE", "Samples", "Prior"),
+    ]
+    assert [p.row for p in figure.all_panels()] == ["AE", "VAE, DGP", "VAE, DGP"]
+    assert [p.array for p in figure.all_panels()] == ["originals", "reconstructions", "images"]
+    assert {(p.table, p.group) for p in figure.all_panels()} == {("igp-table12", "MNIST")}
+
+
+def test_the_line_has_the_last_word(tmp_path):
+    content = changed(GALLERY, "columns.0.row", "AE")
+    content = changed(content, "shared.row", "VAE, IGP")
+    rows = [panel.row for panel in read(tmp_path, content).all_panels()]
+    assert rows == ["AE", "VAE, DGP", "VAE, DGP"]
+    del content["lines"][1]["row"]
+    rows = [panel.row for panel in read(tmp_path, content).all_panels()]
+    assert rows == ["AE", "AE", "VAE, IGP"]
+
+
+def test_the_tables_of_a_figure_are_told_once(tmp_path):
+    assert read(tmp_path, GALLERY).tables == ("igp-table12",)
+    two = [PANEL, {**PANEL, "table": "igp-table6", "group": "Fashion-MNIST"}, PANEL]
+    assert read(tmp_path, {**GRID, "panels": two}).tables == ("igp-table12", "igp-table6")
+    assert read(tmp_path, PLOT).tables == ("ar-elbo-table1",)
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "value", "told"),
+    [
+        (GRID, "kind", "image-gird", "kind: Input should be 'image-grid'"),
+        (GRID, "kind", "gallery", "a figure of kind 'gallery' has no `panels`"),
+        (GRID, "kind", "line-plot", "a figure of kind 'line-plot' has no `panels`"),
+        (GRID, "panels", [], "a figure of kind 'image-grid' needs `panels`"),
+        (GALLERY, "kind", "scatter", "a figure of kind 'scatter' needs `panels`"),
+        (GALLERY, "lines", [], "a figure of kind 'gallery' needs `lines`"),
+        (PLOT, "kind", "scatter", "a figure of kind 'scatter' needs `panels`"),
+        (GRID, "panels.0.rwo", "AE", "unknown key 'panels.0.rwo'; did you mean row"),
+        (GRID, "panels.0.table", "igp-tabel12", "panels.0.table: unknown table 'igp-tabel12'; did"),
+        (GRID, "panels.0.row", "EA", "panels.0.row: igp-table12: unknown row 'EA'; did you mean A"),
+        (GRID, "panels.0.group", "MINST", "panels.0.group: igp-table12: unknown group 'MINST'; di"),
+        (GALLERY, "columns.1.titel", "x", "unknown key 'columns.1.titel'; did you mean title"),
+        (GALLERY, "lines.0.title", "x", "unknown key 'lines.0.title'"),
+        (GALLERY, "lines.0.only", ["Rec"], "lines.0.only: no column has the title 'Rec'"),
+        (GALLERY, "lines.1.line", "GT", "lines: two of them have the same head"),
+        (GALLERY, "columns.1", GALLERY["columns"][0], "columns: two of them have the same head"),
+        (GALLERY, "shared", {"group": "MNIST"}, "lines.0, columns.0: the key 'table' is missing"),
+        (GALLERY, "lines.1.row", "VEA", "lines.1, columns.0.row: igp-table12: unknown row 'VEA'"),
+        (PLOT, "axes.0.column", "IM", "axes.0.column: ar-elbo-table1: unknown column 'IM'"),
+        (PLOT, "axes.0.groups", ["x"], "axes.0.group: ar-elbo-table1: unknown group 'x'"),
+        (PLOT, "axes.0.groups", [], "axes.0.groups: "),
+        (PLOT, "axes.0.against", "log σ_z^2", "axes.0.against: no row of ar-elbo-table1 is "),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_key(content, path, value, told, tmp_path):
+    read(tmp_path, content)
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, changed(content, path, value))
+    assert str(caught.value).startswith(f"{tmp_path / 'figure.yaml'}: ")
+    assert told in str(caught.value)
