@@ -340,6 +340,27 @@ def test_a_part_of_the_rows_is_drawn_as_far_as_it_goes(table1):
     assert curves(drawn(PLOT, table1).figure.axes[0])["-"] == {-0.5: 0.02}
 
 
+def test_a_row_that_says_no_number_is_left_out(table1):
+    extra = {**table1.spec["rows"]["log σ_x^2 = 0.0"], "extra": True}
+    for i, name in enumerate(("log σ_x^2 = 0.0 again", "AE", "log σ_z^2 = 0.3")):
+        table1.spec["rows"][name] = {**extra, "arguments": {"posterior": f"e{i}"}}
+        table1.done(name, 0, table1.fit(9.0, 9.0))
+    assert curves(drawn(PLOT, measured(table1)).figure.axes[1])["-"].keys() == {-1.0, -0.5, 0.0}
+
+
+def test_a_plot_states_its_scale_and_is_the_same_file_again(table1, tmp_path):
+    table1.spec["scales"] = {"small": {"reduced": "nothing"}}
+    measured(table1)
+    drawings = [drawn(PLOT, table1, "small") for _ in range(2)]
+    assert drawings[0].statement == "small scale, seed 0"
+    assert drawings[0].figure.get_suptitle().startswith("toy-figure, small scale: not comparable")
+    for form in ("png", "svg"):
+        files = [tmp_path / f"{i}.{form}" for i in (1, 2)]
+        for drawing, path in zip(drawings, files, strict=True):
+            save(drawing, path)
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
 @pytest.mark.parametrize("scale", ["paper", "small"])
 def test_a_plot_of_nothing_tells_what_measures_it(scale, table1):
     option = "" if scale == "paper" else " --scale small"

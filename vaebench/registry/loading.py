@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vaebench.errors import UserError, nearest, unknown
 from vaebench.registry.names import PAPERS, SCALES, benchmarks_dir, figure_paths, table_paths
@@ -71,18 +71,25 @@ def read_figure(path: Path) -> FigureSpec:
     """The figure in the file `path`, checked against the tables that it is drawn from."""
     where = _short(path)
     figure = FigureSpec.read(read_file(path), where)
-    for place, panel in figure.named_panels().items():
-        table = _table_of(panel.table, f"{where}: {place}")
-        _check_place("row", panel.row, table, f"{where}: {place}")
-        _check_place("group", panel.group, table, f"{where}: {place}")
+    wanted = [
+        (place, panel.table, [("row", panel.row), ("group", panel.group)])
+        for place, panel in figure.named_panels().items()
+    ]
+    wanted += [
+        (f"axes.{i}", axes.table, [("column", axes.column), *(("group", g) for g in axes.groups)])
+        for i, axes in enumerate(figure.axes)
+    ]
+    known: dict[str, dict[str, set[str]]] = {}
+    for place, table, names in wanted:
+        if table not in known:
+            known[table] = _names_of(table, f"{where}: {place}.table")
+        for kind, name in names:
+            if name not in known[table][kind]:
+                told = unknown(kind, name, known[table][kind])
+                raise UserError(f"{where}: {place}.{kind}: {table}: {told}")
     for i, axes in enumerate(figure.axes):
-        table = _table_of(axes.table, f"{where}: axes.{i}")
-        _check_place("column", axes.column, table, f"{where}: axes.{i}")
-        for group in axes.groups:
-            _check_place("group", group, table, f"{where}: axes.{i}")
-        rows = {key.row for key in published_cells(table)} | set(table.rows)
-        if not any(row.startswith(f"{axes.against} = ") for row in rows):
-            raise UserError(f"{where}: axes.{i}.against: no row of {table.id} is called so")
+        if not any(row.startswith(f"{axes.against} = ") for row in known[axes.table]["row"]):
+            raise UserError(f"{where}: axes.{i}.against: no row of {axes.table} is called so")
     return figure
 
 
@@ -131,23 +138,18 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _table_of(name: str, place: str) -> TableSpec:
+def _names_of(table: str, where: str) -> dict[str, set[str]]:
+    """The rows, groups and columns of a table and of its print."""
     try:
-        return load_table(name)
+        spec = load_table(table)
     except UserError as error:
-        raise UserError(f"{place}.table: {error}") from None
-
-
-def _check_place(
-    kind: Literal["row", "group", "column"], name: str, spec: TableSpec, place: str
-) -> None:
-    """UserError unless the table, or its print, has the row, group or column of a figure."""
-    known = {getattr(key, kind) for key in published_cells(spec)}
-    known |= {"row": set(spec.rows), "group": set(spec.groups), "column": set(spec.all_columns())}[
-        kind
-    ]
-    if name not in known:
-        raise UserError(f"{place}.{kind}: {spec.id}: {unknown(kind, name, known)}")
+        raise UserError(f"{where}: {error}") from None
+    printed = published_cells(spec)
+    return {
+        "row": {*spec.rows, *(key.row for key in printed)},
+        "group": {*spec.groups, *(key.group for key in printed)},
+        "column": {*spec.all_columns(), *(key.column for key in printed)},
+    }
 
 
 def _check_names(spec: TableSpec, path: Path, where: str) -> None:

@@ -52,22 +52,9 @@ def line_plot(
                 f"`vaebench run {spec.id}{option}` does it"
             )
         printed = _shown(axes, published_cells(expansion.spec))
-        values: dict[str, dict[Key, object]] = {
-            "ours": {key: cell.value for key, cell in cells.items()},
-            "paper": {key: cell.number for key, cell in printed.items()},
-        }
-        drawn = []
-        for group in axes.groups:
-            for who, style in _STYLES.items():
-                xy = _curve(axes, group, values[who])
-                color, marker = marks[group]
-                plot.plot(
-                    [x for x, _ in xy], [y for _, y in xy], color=color, marker=marker, **style
-                )
-                drawn += [y for _, y in xy]
-        _scale(plot, drawn)
-        plot.set(title=mathtext(axes.title), xlabel=mathtext(axes.against))
-        plot.grid(alpha=0.3)
+        ours: dict[Key, object] = {key: cell.value for key, cell in cells.items()}
+        papers: dict[Key, object] = {key: cell.number for key, cell in printed.items()}
+        _show(plot, axes, {"ours": ours, "paper": papers}, marks)
         seeds |= {expansion.runs[run].seed for cell in cells.values() for run in cell.runs}
     handles = [
         Line2D([], [], color=color, marker=marker, label=f"{group}, {who}", **style)
@@ -83,6 +70,26 @@ def line_plot(
     return Drawing(figure, f"{scale} scale, seed{'s' if len(seeds) > 1 else ''} {numbers}")
 
 
+def _show(
+    plot: "Axes",
+    axes: FigureAxes,
+    values: Mapping[str, Mapping[Key, object]],
+    marks: Mapping[str, tuple[str, str]],
+) -> None:
+    """The lines of one plot, from the values by whose they are."""
+    heights: list[float] = []
+    for group in axes.groups:
+        color, marker = marks[group]
+        for who, style in _STYLES.items():
+            points = _curve(axes, group, values[who])
+            xs, ys = [x for x, _ in points], [y for _, y in points]
+            plot.plot(xs, ys, color=color, marker=marker, **style)
+            heights += ys
+    _scale(plot, heights)
+    plot.set(title=mathtext(axes.title), xlabel=mathtext(axes.against))
+    plot.grid(alpha=0.3)
+
+
 def _shown(axes: FigureAxes, cells: Mapping[Key, Cell]) -> dict[Key, Cell]:
     """The cells of the plotted column and groups in rows that say a number."""
     return {
@@ -90,17 +97,28 @@ def _shown(axes: FigureAxes, cells: Mapping[Key, Cell]) -> dict[Key, Cell]:
         for key, cell in cells.items()
         if key.column == axes.column
         and key.group in axes.groups
-        and key.row.startswith(f"{axes.against} = ")
+        and _number(axes, key.row) is not None
     }
 
 
 def _curve(axes: FigureAxes, group: str, values: Mapping[Key, object]) -> list[tuple[float, float]]:
     """The points of one group by what its rows say, from left to right."""
     return sorted(
-        (float(key.row.removeprefix(f"{axes.against} = ")), value)
+        (number, value)
         for key, value in values.items()
-        if key.group == group and isinstance(value, int | float)
+        if key.group == group
+        and (number := _number(axes, key.row)) is not None
+        and isinstance(value, int | float)
     )
+
+
+def _number(axes: FigureAxes, row: str) -> float | None:
+    """-0.1 of `log σ_x^2 = -0.1`; None for a row that says something else."""
+    head, _, tail = row.rpartition(" = ")
+    try:
+        return float(tail) if head == axes.against else None
+    except ValueError:
+        return None
 
 
 def _scale(plot: "Axes", values: Iterable[float]) -> None:

@@ -74,8 +74,9 @@ class _Cell:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in dots."""
-        height, width = self.picture().shape[:2]
-        return height * self.zoom, width * self.zoom
+        rows, columns, height, width = self.images.shape[:4]
+        high, wide = height + 2 * self.edge, width + 2 * self.edge
+        return rows * high * self.zoom, columns * wide * self.zoom
 
     def picture(self) -> np.ndarray:
         """The images with white around each: [height, width, …]."""
@@ -116,12 +117,11 @@ class _Matrix:
         self.name, self.scale = spec.id, scale
         self.heads = [(column.over, column.title) for column in spec.columns]
         self.labels = [line.line for line in spec.lines]
-        self.cells = {
-            (self.labels.index(str(panel.line)), self.heads.index((panel.over, panel.title))): cell(
-                panel
-            )
-            for panel in spec.all_panels()
-        }
+        self.cells: dict[tuple[int, int], _Cell] = {}
+        for panel in spec.all_panels():
+            head = panel.over, panel.title
+            place = self.labels.index(str(panel.line)), self.heads.index(head)
+            self.cells[place] = cell(panel)
         self.heights = [self._most(0, line) for line in range(len(self.labels))]
         titles = [_text_width(title) for _, title in self.heads]
         self.widths = [max(width, self._most(1, i)) for i, width in enumerate(titles)]
@@ -137,18 +137,16 @@ class _Matrix:
 
     def _most(self, axis: int, number: int) -> int:
         """The greatest height of a line's cells (axis 0) or width of a column's (axis 1)."""
-        return max(cell.size[axis] for at, cell in self.cells.items() if at[axis] == number)
+        sizes = (cell.size[axis] for at, cell in self.cells.items() if at[axis] == number)
+        return max(sizes, default=0)
 
     def spans(self) -> Iterator[tuple[str, int, int]]:
         """The upper heads, with left and right end."""
         for over, found in groupby(range(len(self.heads)), lambda i: self.heads[i][0]):
             members = list(found)
             if over:
-                yield (
-                    over,
-                    self.lefts[members[0]],
-                    self.lefts[members[-1]] + self.widths[members[-1]],
-                )
+                right = self.lefts[members[-1]] + self.widths[members[-1]]
+                yield over, self.lefts[members[0]], right
 
 
 def _starts(first: int, lengths: Sequence[int], gaps: Sequence[int]) -> list[int]:
