@@ -63,7 +63,7 @@ def refused(*arguments):
         ("eval igp-tabel12", "unknown table or run 'igp-tabel12'; did you mean igp-table12"),
         ("eval igp-table3", "methods do not exist yet"),
         ("eval igp-table12", "no finished run of igp-table12 has its weights in"),
-        ("fetch-data mnits", "unknown data set 'mnits'; did you mean mnist?"),
+        ("fetch-data mnits", "unknown data set or weights 'mnits'; did you mean mnist?"),
     ],
 )
 def test_a_mistake_is_answered_in_words(line, told, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def intact(place: Path) -> bool:
 def discard(place: Path) -> None:
     """Remove the arrays; the next to need them makes them anew."""
     with writing(place.parent):
-        shutil.rmtree(place, ignore_errors=not place.exists())
+        shutil.rmtree(place)
 
 
 def arrays_path(entry: Entry, folder: Path) -> Path:
@@ -108,7 +108,11 @@ def _make(entry: Entry, folder: Path, place: Path, progress: Progress) -> None:
             for split, rows in labels.items():
                 np.save(new / f"{split}-labels.npy", rows, allow_pickle=False)
             _write_images(entry, folder, names, new, progress)
-            hashes = {path.name: _sha256(path) for path in sorted(new.iterdir())}
+            hashes = {}
+            for path in sorted(new.iterdir()):
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                hashes[path.name] = _sha256(path)
             write(new / _HASHES, [json.dumps(hashes, indent=1).encode()])
             new.replace(place)
             sync_folder(place.parent)
@@ -237,9 +241,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> Bytes:
 
 
 def _sha256(path: Path) -> str:
-    """The checksum of a file that is then on the disk."""
     with path.open("rb") as stream:
-        os.fsync(stream.fileno())
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
