@@ -84,7 +84,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "held_out": [0.1],
     "count": [5],
     "jacobians": [6],
-    "batch": [10, 1000],
+    "batch": [10],
     "judge": [random_judge(SHAPE, CLASSES)],
     "weights": [Path("inception.pth")],
     "latents": list(SOURCES),

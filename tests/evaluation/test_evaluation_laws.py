@@ -211,7 +211,7 @@ def test_complete_parameters_pass(case):
 @every_evaluator
 def test_an_unknown_evaluator_is_named_with_the_nearest(name):
     with pytest.raises(UserError) as caught:
-        evaluation.check(f"{name}s", {}, WHERE)
+        evaluation.check(f"{name}x", {}, WHERE)
     assert WHERE in str(caught.value) and f"did you mean {name}" in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,6 @@ def _read(path: Path) -> Moments:
     try:
         with np.load(path, allow_pickle=False) as stored:
             parts = {name: torch.from_numpy(stored[name]) for name in ("mean", "covariance")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not what vaebench wrote there; delete it: {error}") from error
     return Moments(**parts)

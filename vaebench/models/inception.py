@@ -72,9 +72,10 @@ def load(path: Path) -> FidInception:
     except FileNotFoundError as error:
         raise UserError(f"{path}: the Inception weights are not there") from error
     except Exception as error:  # another file may raise almost anything
+        what, _, _ = str(error).partition("\n")
         raise UserError(
-            f"{path}: not the Inception weights of pytorch-fid "
-            f"(pt_inception-2015-12-05-6726825d.pth): {str(error).splitlines()[0]}"
+            f"{path}: not the Inception weights of pytorch-fid, "
+            f"pt_inception-2015-12-05-6726825d.pth: {what}"
         ) from error
     return model
 

@@ -1,0 +1,117 @@
+"""Pictures for figures."""
+
+import numpy as np
+import pytest
+import torch
+from fixtures import all_of, attributes, dataset, tiny_model
+
+from vaebench.errors import UserError
+from vaebench.evaluation.codes import draw
+from vaebench.evaluation.pictures import (
+    as_array,
+    latent_map,
+    perturbed_decodings,
+    reconstructions,
+    sample_images,
+    to_bytes,
+)
+
+SHAPES = {"grey": (1, 2, 3), "colour": (3, 2, 3)}
+every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+
+
+def model_of(shape, head="diagonal"):
+    return tiny_model(head, latent=3, shape=shape, scale=2.0).eval()
+
+
+def decoded(model, z):
+    """Rounded as an image file would be, with colours last."""
+    with torch.no_grad():
+        images = np.rint(255 * model.decoder.mean(z).double().numpy())
+    return images[..., 0, :, :] if images.shape[-3] == 1 else np.moveaxis(images, -3, -1)
+
+
+def assert_same(found, expected):
+    """The same but for a byte that rounding decides."""
+    assert found.dtype == np.uint8 and found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1 and (found == expected).mean() > 0.9
+
+
+def test_bytes_are_clamped_and_rounded():
+    grey = torch.tensor([-3.0, 0.0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.0, 1.2])
+    assert to_bytes(grey).tolist() == [0, 0, 0, 1, 255, 255, 255]
+    every = torch.arange(256) / 255
+    assert torch.equal(to_bytes(every), torch.arange(256).to(torch.uint8))
+
+
+def test_colours_come_last():
+    images = torch.arange(2 * 3 * 4 * 5).view(2, 3, 4, 5)
+    assert np.array_equal(as_array(images), images.permute(0, 2, 3, 1).numpy())
+    assert np.array_equal(as_array(images[:, :1]), images[:, 0].numpy())
+
+
+@every_shape
+@pytest.mark.parametrize("head", ["diagonal", "deterministic"])
+def test_reconstructions_are_decoded_means(shape, head):
+    data, model = dataset(shape=shape), model_of(shape, head)
+    found = reconstructions(model, data, count=7)
+    with torch.no_grad():
+        means = model.infer(all_of(data.test).x[:7]).mean
+    assert set(found) == {"originals", "reconstructions"}
+    assert np.array_equal(found["originals"], as_array(data.test.images[:7]))
+    assert_same(found["reconstructions"], decoded(model, means))
+
+
+@every_shape
+def test_perturbed_decodings_spread_around_the_reconstruction(shape):
+    data, model = dataset(shape=shape), model_of(shape)
+    still = perturbed_decodings(model, data, count=4, perturbation=0.0, draws=3)
+    assert set(still) == {"originals", "reconstructions", "decodings"}
+    assert still["decodings"].shape == (4, 3, *still["reconstructions"].shape[1:])
+    assert_same(still["decodings"], np.repeat(still["reconstructions"][:, None], 3, 1))
+    torch.manual_seed(0)
+    found = perturbed_decodings(model, data, count=4, perturbation=0.25, draws=3)
+    torch.manual_seed(0)
+    noise = torch.randn(4, 3, 3)
+    with torch.no_grad():
+        means = model.infer(all_of(data.test).x[:4]).mean
+    assert_same(found["decodings"], decoded(model, means[:, None] + 0.5 * noise))
+
+
+@every_shape
+@pytest.mark.parametrize(("latents", "components"), [("prior", 0), ("gmm", 2), ("mid-point", 0)])
+def test_sample_images_are_decoded_codes(shape, latents, components):
+    data, model = dataset(shape=shape), model_of(shape)
+    torch.manual_seed(1)
+    images = sample_images(model, data, latents=latents, components=components, count=6)["images"]
+    torch.manual_seed(1)
+    assert_same(images, decoded(model, draw(model, data, latents, components, 6).z))
+
+
+@pytest.mark.parametrize("evaluator", [reconstructions, perturbed_decodings])
+def test_more_images_than_there_are_is_refused(evaluator):
+    rest = {} if evaluator is reconstructions else {"perturbation": 0.1, "draws": 2}
+    with pytest.raises(UserError, match="23 images"):
+        evaluator(model_of((1, 2, 3)), dataset(shape=(1, 2, 3)), count=24, **rest)
+
+
+def test_a_latent_map_keeps_clusters_apart():
+    """Codes in far clusters, of the classes' patterns, and a prior in between."""
+    data = dataset(test=60, shape=(1, 4, 4))
+    model = tiny_model("deterministic", latent=2, shape=(1, 4, 4), scale=6.0).eval()
+    found = latent_map(model, data, latents=50, samples=20, perplexity=8.0)
+    assert found["points"].shape == (70, 2) and found["points"].dtype == np.float32
+    assert found["labels"].tolist() == [*data.test.labels[:50].tolist(), *[-1] * 20]
+    with torch.no_grad():
+        codes = model.infer(all_of(data.test).x[:50]).mean
+    for points in (codes.numpy(), found["points"][:50]):  # neighbours stay neighbours
+        distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        np.fill_diagonal(distances, np.inf)
+        nearest = found["labels"][distances.argmin(1)]
+        assert (nearest == found["labels"][:50]).mean() > 0.9
+
+
+def test_a_latent_map_needs_classes():
+    data = attributes(shape=(1, 2, 3))
+    with pytest.raises(UserError, match="no classes"):
+        latent_map(model_of((1, 2, 3)), data, latents=9, samples=9, perplexity=3.0)
