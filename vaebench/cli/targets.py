@@ -112,4 +112,4 @@ def _row_of(measurement: Measurement, expansion: Expansion) -> Expansion:
         m for m in expansion.measurements if (m.key.row, m.key.group) == (row, group)
     )
     runs = {run.id: run for m in measurements for run in m.runs}
-    return Expansion(expansion.spec, measurements, runs)
+    return Expansion(expansion.spec, measurements, runs, expansion.origins)

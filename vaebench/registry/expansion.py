@@ -106,11 +106,10 @@ def _has_cell(spec: TableSpec, key: Key, column: Column, printed: Mapping[Key, P
 def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
     spec = resolved.spec
     where = f"{spec.source}: columns.{key.column}"
-    parameters = {
-        **spec.evaluations.get(column.evaluation, {}),
-        **spec.groups[key.group].evaluations.get(column.evaluation, {}),
-        **column.parameters,
-    }
+    parameters: dict[str, Any] = {}
+    for part in (spec, spec.groups[key.group], spec.rows[key.row]):
+        parameters.update(part.evaluations.get(column.evaluation, {}))
+    parameters.update(column.parameters)
     _check_plain(parameters, f"{where}: parameters")
     single = column.aggregation == "single"
     wanted = 1 if single else spec.seeds

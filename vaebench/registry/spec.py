@@ -51,6 +51,9 @@ class Row(RunPart):
     """A line of the table. Without a method it is never run; `cited` values are quoted in print."""
 
     groups: dict[str, RunPart] = {}
+    evaluations: dict[str, dict[str, Any]] = Field(
+        default={}, description="parameters of evaluators in this row, by the evaluator's name"
+    )
     cited: bool = False
     extra: bool = False
     step_ms: float | None = Field(
@@ -179,8 +182,9 @@ class TableSpec(Strict):
     @model_validator(mode="after")
     def _evaluators_are_those_of_columns(self) -> "TableSpec":
         used = {column.evaluation for column in self.columns.values()}
-        for place in (self.evaluations, *(group.evaluations for group in self.groups.values())):
-            for name in place.keys() - used:
+        parts = (self, *self.groups.values(), *self.rows.values(), *self.runs.values())
+        for part in parts:
+            for name in part.evaluations.keys() - used:
                 raise ValueError(
                     f"evaluations: {nearest(name, used)} (no column is measured by {name!r})"
                 )

@@ -38,11 +38,9 @@ def panel_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> 
 
     UserError, naming the panel, where the table has none.
     """
-    if panel.run is not None:
-        return _named_run_measurement(panel, expansion, figure)
     spec, name = expansion.spec, panel_name(panel)
-    place = (panel.row, panel.group)
-    cells = [m for m in expansion.measurements if (m.key.row, m.key.group) == place]
+    place = (panel.row, panel.group, panel.run)
+    cells = [m for m in expansion.measurements if (*m.key[:2], m.column.run) == place]
     if cells:
         return max(cells, key=lambda cell: len(cell.runs))  # one over all seeds
     row = spec.rows.get(panel.row)
@@ -51,16 +49,12 @@ def panel_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> 
             f"{figure} cannot be run yet: {name} needs the row {panel.row!r} of {spec.id} "
             f"on {panel.group!r}, which has no method"
         )
+    if panel.run is not None and panel.run not in {c.run for c in spec.columns.values()}:
+        raise UserError(
+            f"{figure}: {name} needs the run {panel.run!r}, of which {spec.id} has no column"
+        )
     raise UserError(
         f"{figure}: {name} needs the row {panel.row!r} of {spec.id}, which --only leaves out"
-    )
-
-
-def _named_run_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> Measurement:
-    """A cell of the run that the panel names."""
-    raise UserError(
-        f"{figure} cannot be run yet: {panel_name(panel)} needs the run {panel.run!r} "
-        f"of the row {panel.row!r}, which {expansion.spec.id} does not have"
     )
 
 
