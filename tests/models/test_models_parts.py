@@ -186,6 +186,11 @@ def test_samples_of_a_decoder_have_its_mean(decoder):
     assert within(hits, expected.detach())
 
 
+@decoders
+def test_a_bernoulli_has_no_one_variance(decoder):
+    assert made(decoder).constant_variance is None
+
+
 def test_the_papers_network_has_the_papers_size():
     hidden, shape, latent = [200, 200], (1, 28, 28), 32
     assert count(MlpEncoder(shape, hidden)) == 197_200

@@ -19,6 +19,10 @@ class BernoulliMlpDecoder(nn.Module):
         self.layers = tanh_layers(latent, hidden)
         self.output = nn.Linear(hidden[-1], math.prod(shape))
 
+    @property
+    def constant_variance(self) -> None:
+        """A Bernoulli has no variance of its own."""
+
     def logits(self, z: Tensor) -> Tensor:
         """[..., K] -> [..., pixels]; all leading axes go through as one batch."""
         flat: Tensor = self.output(self.layers(z.flatten(0, -2)))

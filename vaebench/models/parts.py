@@ -46,6 +46,11 @@ class Prior(Part, Protocol):
 class Decoder(Part, Protocol):
     """p(x|z)."""
 
+    @property
+    def constant_variance(self) -> Tensor | None:
+        """The one variance of a Gaussian of all pixels and data, a scalar; None for any other."""
+        ...
+
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats: x [B, *shape], z [S, B, K] -> [S, B]."""
         ...

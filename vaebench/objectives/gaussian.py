@@ -115,7 +115,7 @@ def gaussian_decoder(model: LatentModel) -> GaussianDecoder:
 
 
 def _fixed_variance_of(model: LatentModel) -> Tensor:
-    variance = gaussian_decoder(model).constant_variance
+    variance = model.decoder.constant_variance
     if variance is None:
         raise TypeError("this objective needs a decoder with one variance")
     return variance
