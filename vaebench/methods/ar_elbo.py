@@ -157,7 +157,9 @@ def rae_gp(
     """RAE with gradient penalty: `gradient` is `outputs`, the code of Ghosh et al. (2020), or
     `jacobian`."""
     penalty = GradientPenalty(_positive("beta", beta), _positive("weight", weight), gradient)
-    return Recipe(_model(data, network, width, output, latent, DeterministicHead), penalty)
+    model = _model(data, network, width, output, latent, DeterministicHead)
+    # Second derivatives are faster without channels last, by a quarter on CelebA.
+    return Recipe(model.to(memory_format=torch.contiguous_format), penalty)
 
 
 @method
