@@ -231,7 +231,7 @@ names = st.sampled_from(["VAE", "None", "a", "b"])
 @given(
     measured=st.dictionaries(
         st.builds(Key, names, st.sampled_from(["Yahoo", "Yelp"]), st.sampled_from(["NLL", "MI"])),
-        st.floats(0, 9).map(ours),
+        st.one_of(st.just(0.0), st.floats(0.005, 9)).map(ours),
         min_size=1,
     )
 )
@@ -241,3 +241,13 @@ def test_every_measured_cell_is_shown_once(measured):
     lines = [line for panel in built.panels for block in panel.blocks for line in block.lines]
     shown = [plain(cell) for line in lines for cell in line.cells if cell]
     assert sorted(shown) == sorted(f"{cell.value:.2f}" for cell in measured.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(5.8e-16, "5.80e-16"), (-0.004, "-4.00e-3"), (0.005, "0.01"), (0.0, "0.00")],
+)
+def test_a_number_without_a_print_shows_its_size(value, shown):
+    built = grid({}, {Key("VAE", "Yahoo", "NLL"): ours(value)}, "ours")
+    lines = [line for panel in built.panels for block in panel.blocks for line in block.lines]
+    assert shown in [plain(cell) for line in lines for cell in line.cells]

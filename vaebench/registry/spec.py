@@ -182,9 +182,10 @@ class TableSpec(Strict):
     @model_validator(mode="after")
     def _evaluators_are_those_of_columns(self) -> "TableSpec":
         used = {column.evaluation for column in self.columns.values()}
-        parts = (self, *self.groups.values(), *self.rows.values(), *self.runs.values())
-        for part in parts:
-            for name in part.evaluations.keys() - used:
+        groups = [part.evaluations for part in self.groups.values()]
+        rows = [part.evaluations for part in (*self.rows.values(), *self.runs.values())]
+        for parameters in (self.evaluations, *groups, *rows):
+            for name in parameters.keys() - used:
                 raise ValueError(
                     f"evaluations: {nearest(name, used)} (no column is measured by {name!r})"
                 )

@@ -174,9 +174,13 @@ class _Builder:
             digits = column.digits
         if isinstance(cell.value, str) or (isinstance(cell.value, int) and digits is None):
             return Span(str(cell.value))
-        scientific = template is not None and "e" in template.value.lower()
+        digits = 2 if digits is None else digits
+        if template is not None:
+            scientific = "e" in template.value.lower()
+        else:  # no print to follow: a number that would round to zero shows its size
+            scientific = 0 < abs(cell.value) < 0.5 * 10**-digits
         numbers = [cell.value] if cell.std is None else [cell.value, cell.std]
-        texts = [format_number(x, 2 if digits is None else digits, scientific) for x in numbers]
+        texts = [format_number(x, digits, scientific) for x in numbers]
         return Span(" ± ".join(texts))
 
     def footnotes(self, layout: Layout) -> Iterator[str]:
