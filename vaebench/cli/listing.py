@@ -43,7 +43,9 @@ def _table_line(spec: TableSpec, store: Store) -> tuple[str, ...]:
 def _state(spec: TableSpec, store: Store) -> str:
     if not spec.runnable:
         return "published only"
-    cells = [c for key, c in measure(expand(spec), store).items() if not _extra(spec, key.column)]
+    measured = measure(expand(spec), store)
+    printed = [cell for key, cell in measured.items() if not _extra(spec, key.column)]
+    cells = printed or list(measured.values())  # a table of formulas has extra ones alone
     full = sum(cell.seeds == cell.wanted for cell in cells)
     return f"{full}/{len(cells)} cells measured"
 
