@@ -342,7 +342,7 @@ def case_of(name, **values):
 
 
 @compiler
-@pytest.mark.parametrize("name", ["igp.autoencoder", "igp.iwae"])
+@pytest.mark.parametrize("name", ["igp.autoencoder", "igp.iwae", "ar_elbo.rae_gp"])
 def test_compiled_training_is_the_training(name, tmp_path):
     case = case_of(name)
     eager, model, random = run(case, tmp_path / "eager.pt")
