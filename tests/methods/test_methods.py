@@ -8,6 +8,7 @@ import torch
 from fixtures import (
     ARGUMENTS,
     METHOD_CASES,
+    METHODS,
     WRONG_ARGUMENTS,
     Case,
     all_of,
@@ -28,7 +29,7 @@ from vaebench.training.recipe import Recipe
 DATA = dataset()
 WHERE = "igp-table12, row VAE"
 
-every_method = pytest.mark.parametrize("name", methods.methods())
+every_method = pytest.mark.parametrize("name", METHODS)
 every_case = pytest.mark.parametrize("case", METHOD_CASES, ids=str)
 igp_case = pytest.mark.parametrize(
     "case", [case for case in METHOD_CASES if case.name.startswith("igp.")], ids=str
@@ -189,7 +190,7 @@ def test_an_unknown_method_is_named_with_the_nearest(name):
     ("name", "argument", "value"),
     [
         (name, argument, value)
-        for name in methods.methods()
+        for name in METHODS
         for argument in arguments_of(name)
         for value in WRONG_ARGUMENTS[argument]
     ],

@@ -93,6 +93,11 @@ class _CodeDecoder(nn.Module):
         self.output = nn.Linear(latent + hidden, latent)
         self.log_gamma = nn.Parameter(torch.zeros(()))
 
+    @property
+    def constant_variance(self) -> Tensor:
+        """gamma^2, a scalar."""
+        return (2 * self.log_gamma.detach()).exp()
+
     def mean(self, z: Tensor) -> Tensor:
         """[..., K] -> [..., K]."""
         mean: Tensor = self.output(self.features(z))
