@@ -4,6 +4,7 @@ Shapes: N codes, K latent size; a decoder maps [N, K] to [N, *shape]. Distances 
 pixels and channels, in squared pixel units.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -24,7 +25,9 @@ def squared_jacobian_norms(decode: Decode, z: Tensor) -> Tensor:
         return squares
 
     directions = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    norms: Tensor = torch.func.vmap(column)(directions)
+    with warnings.catch_warnings():  # torch's own, when it first loads what it derives by
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        norms: Tensor = torch.func.vmap(column)(directions)
     return norms.sum(0)
 
 

@@ -46,8 +46,13 @@ def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPos
     return GaussianPosterior(torch.cat(means), torch.cat(log_variances))
 
 
+def decoding_size(shape: Sequence[int]) -> int:
+    """How many images of a shape to decode at a time: smaller chunks stay in the cache."""
+    return max(1, chunk_size(shape) // 8)
+
+
 @torch.no_grad()
 def decodings(model: LatentModel, z: Tensor, shape: Sequence[int]) -> Iterator[Tensor]:
-    """E[x|z] of codes [N, K], `chunk_size` of these images at a time."""
-    for codes in torch.split(z.float(), chunk_size(shape)):
+    """E[x|z] of codes [N, K], `decoding_size` images at a time."""
+    for codes in torch.split(z.float(), decoding_size(shape)):
         yield model.decoder.mean(codes)

@@ -10,7 +10,7 @@ from vaebench.errors import UserError
 from vaebench.estimators import mutual_information
 from vaebench.estimators.smoothness import squared_gaps, squared_jacobian_norms
 from vaebench.evaluation import Value, evaluator
-from vaebench.evaluation.encoding import chunk_size, chunks, decodings, posteriors
+from vaebench.evaluation.encoding import chunks, decoding_size, posteriors
 from vaebench.models.divergence import kl_divergence
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import GaussianPosterior
@@ -38,7 +38,9 @@ def oversmoothing(
     part, shape = parts[split], data.info.shape
     posterior = posteriors(model, part)
     z = posterior.rsample(1)
-    decoded = torch.cat(list(decodings(model, z[0], shape)))
+    decoded = torch.empty(len(part), *shape, device=z.device)
+    for some in _slices(len(part), decoding_size(shape)):
+        decoded[some] = model.decoder.mean(z[0, some].float())
     mse = _squared_error(decoded, part)
     constant = getattr(model.decoder, "constant_variance", None)
     sigma_x2 = mse / decoded[0].numel() if constant is None else float(constant)
@@ -98,15 +100,15 @@ def _gap(
     model: LatentModel, means: Tensor, noise: Tensor, variance: float, shape: tuple[int, ...]
 ) -> float:
     total = 0.0
-    for some in _slices(len(means), chunk_size(shape)):
+    for some in _slices(len(means), decoding_size(shape)):
         gaps = squared_gaps(model.decoder.mean, means[some], noise[:, some], variance)
         total += float(gaps.double().sum())
     return total / len(means)
 
 
 def _jacobian_norms(model: LatentModel, means: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """||J||_F^2 in float64; a chunk's products for all columns are one batch of `chunk_size`."""
-    size = max(1, chunk_size(shape) // means.shape[1])
+    """||J||_F^2 in float64; a chunk's products for all columns are one batch."""
+    size = max(1, 4 * decoding_size(shape) // means.shape[1])
     chunked = [
         squared_jacobian_norms(model.decoder.mean, means[some])
         for some in _slices(len(means), size)
