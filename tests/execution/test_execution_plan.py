@@ -28,7 +28,7 @@ def record(run, evaluations=(), **rest):
         "id": run.id,
         "status": "done",
         "configuration": plain(run.configuration),
-        "evaluations": {evaluation.key: {"values": {}} for evaluation in evaluations},
+        "evaluations": {evaluation.key: {"values": {"rec": 1.0}} for evaluation in evaluations},
         **rest,
     }
 
@@ -93,6 +93,20 @@ def test_only_what_the_store_lacks_is_open(bench):
     assert plan.open(bench.store) == [works[1], works[3]]
     assert works[1].missing(bench.store) == [evaluation]
     assert works[2].missing(bench.store) == []
+
+
+def test_a_picture_whose_file_is_gone_is_open(bench):
+    """As on a fresh clone: records are committed, pictures are not."""
+    (work, *_) = make_plan([bench.expansion()]).work.values()
+    picture = Evaluation("prior_means", {"count": 4})
+    content = record(work.run, work.evaluations.values())
+    content["evaluations"][picture.key] = {"values": {}}
+    bench.store.write_record(content)
+    plan = make_plan([bench.expansion()], {work.run.id: [picture]})
+    assert plan.work[work.run.id].missing(bench.store) == [picture]
+    bench.store.array(work.run.id, picture).parent.mkdir(parents=True)
+    bench.store.array(work.run.id, picture).touch()
+    assert plan.work[work.run.id].missing(bench.store) == []
 
 
 def test_steps_are_counted_to_the_last_batch(bench):

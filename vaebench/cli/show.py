@@ -1,5 +1,6 @@
 """`vaebench show`: one table in words."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from vaebench.registry.loading import (
     spec_path,
 )
 from vaebench.registry.names import figure_paths
+from vaebench.registry.runs import Run
 from vaebench.registry.spec import FigurePanel
 from vaebench.store.store import Store
 
@@ -75,12 +77,10 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
     for name in dict.fromkeys(run.data.dataset for run in runs):
         entry = catalog.lookup(name)
         click.echo(f"  data: {name} ({entry.kind}), {entry.title}")
-    training = runs[0].training
-    click.echo(
-        f"  {len(runs)} runs: {expansion.spec.seeds} seeds, {training.epochs} epochs, "
-        f"batch {training.batch_size}, {training.optimizer.name} lr {training.optimizer.lr}"
-    )
     plan = make_plan([expansion])
+    settings = Counter(_settings(work.run) for work in plan.work.values())
+    for told, count in settings.items():
+        click.echo(f"  {count} runs: {told}")
     costs = Costs(store.records())
     done = len(plan.work) - len(plan.open(store))
     click.echo(f"  {done} of them finished")
@@ -91,6 +91,21 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
             if shared:
                 click.echo(f"  {shared} of them are runs of {other} too")
     click.echo("")
+
+
+def _settings(run: Run) -> str:
+    """How a run trains, in a line that equal ones share; runs with inputs name their method."""
+    training = run.training
+    told = [
+        f"{run.method} on the models of others" if run.inputs else "",
+        run.data.dataset,
+        f"{training.epochs} epochs",
+        f"batch {training.batch_size}",
+        f"{training.optimizer.name} lr {training.optimizer.lr}",
+        f"{training.schedule.name} schedule" if training.schedule else "",
+        f"the best by {training.monitor}" if training.keep else "",
+    ]
+    return ", ".join(part for part in told if part)
 
 
 def _show_figure(name: str) -> None:

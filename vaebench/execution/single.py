@@ -162,8 +162,9 @@ def _evaluate(
     reporter: Reporter,
     again: bool,
 ) -> None:
+    run = work.run
     open_evaluations = {
-        key: entry for key, entry in wanted.items() if again or key not in record["evaluations"]
+        key: entry for key, entry in wanted.items() if again or not store.has_values(run, entry)
     }
     if not open_evaluations:
         return

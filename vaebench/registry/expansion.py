@@ -152,8 +152,9 @@ def _laid_over(parts: Iterable[RunPart]) -> RunPart:
     merged: dict[str, Any] = {}
     for part in parts:
         raw = part.model_dump(include=set(RunPart.model_fields))
-        if part.method is None:  # a part without a method leaves the one below it alone
-            del raw["method"]
+        for name in ("method", "step_ms"):
+            if raw[name] is None:  # it leaves what is below it alone
+                del raw[name]
         merged = merge(merged, raw)
     return RunPart.model_validate(merged)
 
@@ -193,7 +194,7 @@ class _Runs:
         if part.method is None:
             raise UserError(f"{where}: {after[-1]} takes it as an input, but it has no method")
         context = _Context(group, seed, where, after=(*after, row))
-        return self._resolved(part, self.spec.rows[row].step_ms, context)
+        return self._resolved(part, context)
 
     def named(self, name: str, context: _Context) -> Run:
         """A run of `runs`, on the data of the group, as it is wanted in this context."""
@@ -207,7 +208,7 @@ class _Runs:
         if part.method is None:
             raise UserError(f"{where}: the key 'method' is missing")
         context = context._replace(where=where, after=(*context.after, name))
-        return self._resolved(part, entry.step_ms, context)
+        return self._resolved(part, context)
 
     def input(self, wanted: InputRun, context: _Context) -> Run:
         """The run that a run, or a column, takes as an input."""
@@ -231,7 +232,7 @@ class _Runs:
             raise UserError(f"{where}: {unknown('row', name, self.spec.rows)}")
         return self.run(name, context.group, context.seed, context.after)
 
-    def _resolved(self, part: RunPart, step_ms: float | None, context: _Context) -> Run:
+    def _resolved(self, part: RunPart, context: _Context) -> Run:
         where = context.where
         raw = {"arguments": part.arguments, "data": part.data, "training": part.training}
         for setting in self.selection.settings:
@@ -253,7 +254,7 @@ class _Runs:
             },
         )
         self.runs[run.id] = run
-        self.origins.setdefault(run.id, Origin(where, step_ms))
+        self.origins.setdefault(run.id, Origin(where, part.step_ms))
         return run
 
 

@@ -37,6 +37,9 @@ class RunPart(Strict):
     inputs: dict[str, InputRun] = Field(
         default={}, description="input runs by the method's argument that takes the trained model"
     )
+    step_ms: float | None = Field(
+        default=None, description="milliseconds a training step on one core, for cost estimates"
+    )
 
 
 class Group(RunPart):
@@ -56,9 +59,6 @@ class Row(RunPart):
     )
     cited: bool = False
     extra: bool = False
-    step_ms: float | None = Field(
-        default=None, description="milliseconds a training step on one core, for cost estimates"
-    )
 
 
 Aggregation = Literal["single", "mean", "best"]

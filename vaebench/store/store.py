@@ -93,11 +93,18 @@ class Store:
         write_json(self.record_path(record["id"]), record)
 
     def has_values(self, run: Run, evaluation: Evaluation) -> bool:
-        """Whether the evaluation need not be made: there are values, or the run diverged."""
+        """Whether the evaluation need not be made: there are values, or, of a picture, which has
+        none, its arrays; or the run diverged."""
         record = self.record(run.id)
         if record is None:
             return False
-        return record["status"] == "diverged" or evaluation.key in record["evaluations"]
+        if record["status"] == "diverged":
+            return True
+        entry = record["evaluations"].get(evaluation.key)
+        if entry is None:
+            return False
+        # Arrays are not part of a record: on a fresh clone there are none.
+        return bool(entry["values"]) or self.array(run.id, evaluation).exists()
 
     def start(self, run: Run, numerics: dict[str, Any]) -> dict[str, Any]:
         """Note that a run starts; returns the numerics it has, those of its first start."""
