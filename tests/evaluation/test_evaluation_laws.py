@@ -32,7 +32,7 @@ MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp
 every_model = pytest.mark.parametrize("model", MODELS, ids=str)
 
 # Evaluators that show the first examples, or pair each with a draw of its own.
-ORDERED = ("oversmoothing", "reconstructions", "perturbed_decodings", "latent_map")
+ORDERED = ("oversmoothing", "reconstructed_images", "perturbed_decodings", "latent_map")
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 
 

@@ -11,7 +11,7 @@ from vaebench.evaluation.pictures import (
     as_array,
     latent_map,
     perturbed_decodings,
-    reconstructions,
+    reconstructed_images,
     sample_images,
     to_bytes,
 )
@@ -54,7 +54,7 @@ def test_colours_come_last():
 @pytest.mark.parametrize("head", ["diagonal", "deterministic"])
 def test_reconstructions_are_decoded_means(shape, head):
     data, model = dataset(shape=shape), model_of(shape, head)
-    found = reconstructions(model, data, count=7)
+    found = reconstructed_images(model, data, count=7)
     with torch.no_grad():
         means = model.infer(all_of(data.test).x[:7]).mean
     assert set(found) == {"originals", "reconstructions"}
@@ -88,9 +88,9 @@ def test_sample_images_are_decoded_codes(shape, latents, components):
     assert_same(images, decoded(model, draw(model, data, latents, components, 6).z))
 
 
-@pytest.mark.parametrize("evaluator", [reconstructions, perturbed_decodings])
+@pytest.mark.parametrize("evaluator", [reconstructed_images, perturbed_decodings])
 def test_more_images_than_there_are_is_refused(evaluator):
-    rest = {} if evaluator is reconstructions else {"perturbation": 0.1, "draws": 2}
+    rest = {} if evaluator is reconstructed_images else {"perturbation": 0.1, "draws": 2}
     with pytest.raises(UserError, match="23 images"):
         evaluator(model_of((1, 2, 3)), dataset(shape=(1, 2, 3)), count=24, **rest)
 

@@ -24,7 +24,7 @@ GALLERY = {
     "kind": "gallery",
     "shared": {"table": "igp-table12", "group": "MNIST"},
     "columns": [
-        {"title": "Rec.", "evaluation": "reconstructions", "array": "reconstructions"},
+        {"title": "Rec.", "evaluation": "reconstructed_images", "array": "reconstructions"},
         {"over": "Samples", "title": "Prior", "evaluation": "prior_means"},
     ],
     "lines": [

@@ -95,7 +95,7 @@ def test_what_needs_no_evaluation(store, run):
     assert not store.has_values(run, REC)
     store.write_record(record_of(run))
     assert not store.has_values(run, REC)
-    store.write_record(record_of(run, evaluations={REC.key: {"values": {}}}))
+    store.write_record(record_of(run, evaluations={REC.key: {"values": {"rec": 1.0}}}))
     assert store.has_values(run, REC)
     assert not store.has_values(run, Evaluation("reconstruction", {"samples": 2}))
     store.write_record(record_of(run, "diverged"))

@@ -24,7 +24,7 @@ def as_array(images: Tensor) -> np.ndarray:
 
 @evaluator
 @torch.no_grad()
-def reconstructions(model: LatentModel, data: Dataset, *, count: int) -> dict[str, Value]:
+def reconstructed_images(model: LatentModel, data: Dataset, *, count: int) -> dict[str, Value]:
     """`originals`: the first `count` test images; `reconstructions`: their decoded means."""
     originals, means = _first(model, data, count)
     return {"originals": as_array(originals), "reconstructions": _decoded(model, data, means)}
@@ -35,7 +35,7 @@ def reconstructions(model: LatentModel, data: Dataset, *, count: int) -> dict[st
 def perturbed_decodings(
     model: LatentModel, data: Dataset, *, count: int, perturbation: float, draws: int
 ) -> dict[str, Value]:
-    """As `reconstructions`, and `decodings` [count, draws, ...] of the means plus N(0, s^2 I).
+    """As `reconstructed_images`, and `decodings` [count, draws, ...] of the means plus N(0, s^2 I).
 
     s^2 is `perturbation`. AR-ELBO, Figure 1.
     """
