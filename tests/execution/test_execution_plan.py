@@ -144,7 +144,7 @@ def test_cost_is_estimated_from_the_spec_until_an_equal_run_is_measured(bench):
         (lambda s: s["rows"]["A"]["arguments"].pop("posterior"), "'posterior' is missing"),
         (
             lambda s: s["columns"]["Rec."].update(evaluation="reconstructoin"),
-            "columns.Rec.: unknown evaluation 'reconstructoin'; did you mean reconstruction?",
+            "columns.Rec.: unknown evaluation 'reconstructoin'; did you mean reconstruction",
         ),
         (lambda s: s["columns"]["Rec."].update(parameters={"k": 1}), "unknown parameter 'k'"),
     ],

@@ -430,7 +430,7 @@ def test_an_array_that_is_not_there_is_told(single):
 def test_a_named_run_that_the_table_lacks_is_told(single):
     fill_scatter(single, "paper")
     panel = SCATTER.panels[0].model_copy(update={"run": "second-stage"})
-    with pytest.raises(UserError, match="needs the run 'second-stage' of the row 'A', which toy"):
+    with pytest.raises(UserError, match="needs the run 'second-stage', of which toy has no column"):
         drawn(SCATTER.model_copy(update={"panels": (panel,)}), single)
 
 
