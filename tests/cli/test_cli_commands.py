@@ -231,7 +231,7 @@ def test_show_tells_rows_columns_runs_and_what_is_left(finished):
         spec.caption,
         *(f"  {row} · MNIST: igp." for row in spec.rows),
         "  AU: au@train-and-test, dimensions of 32, best",
-        f"{ALL} runs: {SEEDS} seeds",
+        f"{ALL} runs, {SEEDS} seeds: ",
         f"{DONE} of them finished",
         "cost: about ",
         f"smoke scale, reduced: {spec.reduced}",

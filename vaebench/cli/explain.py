@@ -13,7 +13,7 @@ from vaebench.cli.planning import duration
 from vaebench.data import catalog
 from vaebench.registry.expansion import Measurement, expand
 from vaebench.registry.loading import load_table
-from vaebench.registry.runs import Run
+from vaebench.registry.runs import Optimizer, Plateau, Run, Steps
 from vaebench.registry.selection import Selection
 from vaebench.results.explanation import Explanation, Seed, explain, sparkline
 from vaebench.results.grid import DASH
@@ -128,6 +128,13 @@ def _run_lines(told: Explanation) -> Iterator[tuple[str, str]]:
     if done:
         yield "records", f"{done[0].path.parent}/<run>.json"
     yield "method", _call(run.method, run.arguments)
+    for name, needed in run.inputs.items():
+        yield "input", f"{name}: {needed.id}"
+    if told.measurement is not None:
+        for name, needed in told.measurement.evaluation.inputs.items():
+            yield "input", f"{name}: {needed.id}"
+        for name, file in told.measurement.evaluation.files.items():
+            yield "file", f"{name}: {file}"
     yield "data", _data(run) + _each(done, _sha)
     yield "training", _training(run)
     yield "protocol", f"{run.paper} {run.version}, {told.spec.source}"
@@ -194,13 +201,23 @@ def _data(run: Run) -> str:
 
 
 def _training(run: Run) -> str:
-    """`epochs 50, batch_size 128, optimizer adam (lr 0.001, …)`."""
-    optimizer = run.training.optimizer.model_dump(exclude={"name"})
-    inner = ", ".join(f"{name} {_plain(value)}" for name, value in optimizer.items())
-    return (
-        f"{run.training.epochs} epochs, batch size {run.training.batch_size}, "
-        f"{run.training.optimizer.name} ({inner})"
-    )
+    """`50 epochs, batch size 128, adam (lr 0.001, …), the best by validation-loss`."""
+    training = run.training
+    told = [
+        f"{training.epochs} epochs",
+        f"batch size {training.batch_size}",
+        _named(training.optimizer),
+        f"rate by {_named(training.schedule)}" if training.schedule else "",
+        f"the best by {training.monitor}" if training.keep else "",
+        "without a short last batch" if training.drop_last else "",
+    ]
+    return ", ".join(part for part in told if part)
+
+
+def _named(settings: Optimizer | Plateau | Steps) -> str:
+    """`adam (lr 0.001, …)`."""
+    rest = settings.model_dump(exclude={"name"}).items()
+    return f"{settings.name} ({', '.join(f'{name} {_plain(value)}' for name, value in rest)})"
 
 
 def _commands(told: Explanation, results: Path) -> Iterator[str]:

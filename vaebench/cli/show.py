@@ -1,6 +1,5 @@
 """`vaebench show`: one table in words."""
 
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -78,9 +77,12 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
         entry = catalog.lookup(name)
         click.echo(f"  data: {name} ({entry.kind}), {entry.title}")
     plan = make_plan([expansion])
-    settings = Counter(_settings(work.run) for work in plan.work.values())
-    for told, count in settings.items():
-        click.echo(f"  {count} runs: {told}")
+    alike: dict[str, list[Run]] = {}
+    for work in plan.work.values():
+        alike.setdefault(_settings(work.run), []).append(work.run)
+    for told, members in alike.items():
+        seeds = len({run.seed for run in members})
+        click.echo(f"  {_count(len(members), 'run')}, {_count(seeds, 'seed')}: {told}")
     costs = Costs(store.records())
     done = len(plan.work) - len(plan.open(store))
     click.echo(f"  {done} of them finished")
@@ -91,6 +93,10 @@ def _show_runs(expansion: Expansion, scale: str, store: Store) -> None:
             if shared:
                 click.echo(f"  {shared} of them are runs of {other} too")
     click.echo("")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _settings(run: Run) -> str:

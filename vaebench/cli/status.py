@@ -6,6 +6,8 @@ import click
 
 from vaebench.cli.planning import total_cost
 from vaebench.cli.targets import find_targets, runnable_tables
+from vaebench.data.folder import data_folder
+from vaebench.data.weights import absent_weights
 from vaebench.execution.plan import Costs, Work
 from vaebench.registry.selection import Selection
 from vaebench.store.store import Store
@@ -16,8 +18,9 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
     store = Store(results)
     shown = False
     for name in tables or runnable_tables():
-        targets = find_targets([name], scale, selection)
-        work = list(targets.plan.work.values())
+        plan = find_targets([name], scale, selection).plan
+        plan = plan.without_files(absent_weights(plan.files, data_folder()))
+        work = list(plan.work.values())
         states = {entry.run.id: _state(entry, store) for entry in work}
         if not tables and all(state == "waiting" for state, _ in states.values()):
             continue
@@ -31,7 +34,7 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
         waiting = sum(state == "waiting" for state, _ in states.values())
         if waiting:
             click.echo(f"  waiting   {waiting} runs")
-        open_work = targets.plan.open(store)
+        open_work = plan.open(store)
         if open_work:
             costs = Costs(store.records())
             click.echo(f"  left, {total_cost([costs.of(entry) for entry in open_work])}")
