@@ -101,3 +101,17 @@ def test_the_script_would_see_torch(tmp_path):
     code, packages, _ = run(tmp_path, "run", "igp-table12", "--scale", "smoke", "--dry-run")
     assert code == 0
     assert "torch" in packages
+
+
+def test_methods_and_evaluators_import_no_more_than_torch(tmp_path):
+    """Two seconds of every worker: torch's compiler, which a decorator of it would import."""
+    script = """
+import sys
+from vaebench import evaluation, methods
+
+methods.methods(), evaluation.evaluators()
+print(sorted({"torch._dynamo", "torchvision", "sklearn", "matplotlib"} & set(sys.modules)))
+"""
+    done = python(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"

@@ -138,7 +138,7 @@ def load(view: DataView, folder: Path) -> Dataset:
 class Views:
     """Loads views from a data folder and keeps the last few, so that runs on one view share it."""
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    def __init__(self, folder: Path, keep: int = 4) -> None:
         self.folder, self._keep = folder, keep
         self._loaded: dict[str, Dataset] = {}
 

@@ -54,8 +54,6 @@ class GradientPenalty:
         if self.gradient not in ("outputs", "jacobian"):
             raise ValueError(f"gradient is {self.gradient!r}; expected outputs or jacobian")
 
-    # Compiled graphs have no second derivatives.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
         training = torch.is_grad_enabled()
         with torch.enable_grad():  # the slope is needed where nothing is trained, too
