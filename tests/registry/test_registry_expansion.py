@@ -189,6 +189,8 @@ class TestOnly:
         spec = load_table(spec_file(tiny))
         assert {m.key.row for m in expand(spec, Selection(only=("a",))).measurements} == {"A"}
         assert len(expand(spec, Selection(only=("G",))).measurements) == 2
+        crossing = expand(spec, Selection(only=("G", "b"))).measurements
+        assert [(m.key.row, m.key.group) for m in crossing] == [("B", "G")]
         with pytest.raises(UserError, match="did you mean"):
             expand(spec, Selection(only=("AA",)))
 

@@ -15,9 +15,9 @@ from vaebench.results.explanation import explain, find_key, sparkline
 from vaebench.store.store import Store
 
 
-def explained(toy, row, column, scale="paper", **how):
+def explained(toy, row, column, scale="paper", group=None, **how):
     expansion = toy.expansion(scale, **how)
-    return explain(expansion, toy.store, scale, Selection(**how), row, None, column)
+    return explain(expansion, toy.store, scale, Selection(**how), row, group, column)
 
 
 def suite(name, row, column, group=None, scale="paper", selection=EVERYTHING, root=RECORDS):
@@ -111,11 +111,18 @@ def test_the_command_makes_the_runs_of_the_row(toy):
     )
 
 
+def test_the_command_names_row_and_group(toy):
+    toy.spec["groups"]["H"] = {"data": {"dataset": "digits-28x28", "limit": 50}}
+    told = explained(toy, "A", "AU", group="G").command
+    assert told == ("vaebench", "run", toy.path, "--only", "A", "--only", "G")
+
+
 def test_the_command_runs_the_table_where_only_would_pick_more(toy):
-    """`--only` takes rows and groups: a row that bears a group's name cannot be picked alone."""
-    toy.spec["rows"] = {"G": toy.spec["rows"]["A"], "B": toy.spec["rows"]["B"]}
-    toy.spec["layout"]["panels"][0]["blocks"] = [{"lines": ["G", "B"]}]
-    assert explained(toy, "G", "AU").command == ("vaebench", "run", toy.path)
+    """`--only` takes rows and groups: a row that bears a group's name picks that group too."""
+    toy.spec["rows"] = {"H": toy.spec["rows"]["A"], "B": toy.spec["rows"]["B"]}
+    toy.spec["groups"]["H"] = {"data": {"dataset": "digits-28x28", "limit": 50}}
+    toy.spec["layout"]["panels"][0]["blocks"] = [{"lines": ["H", "B"]}]
+    assert explained(toy, "H", "AU", group="G").command == ("vaebench", "run", toy.path)
 
 
 @pytest.mark.parametrize("scale", ["paper", "small", "smoke"])

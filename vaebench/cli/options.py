@@ -106,7 +106,10 @@ def plugin_option(command: Command) -> Command:
 _SELECTION = (
     click.option("--seeds", type=int, metavar="N", help="Only the first N seeds."),
     click.option(
-        "--only", multiple=True, metavar="PATTERN", help="Only rows or groups that match."
+        "--only",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only rows or groups that match; of both, where they cross.",
     ),
     click.option(
         "--limit",

@@ -70,12 +70,15 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
     if selection.seeds is not None and not 1 <= selection.seeds <= spec.seeds:
         raise UserError(f"--seeds {selection.seeds}: {spec.id} has seeds 1 to {spec.seeds}")
     picked = selection.picks([*spec.rows, *spec.groups])
+    # A row and a group together pick where they cross; one kind alone picks all of the other.
+    rows, groups = picked & spec.rows.keys(), picked & spec.groups.keys()
+    rows, groups = rows or set(spec.rows), groups or set(spec.groups)
     resolved = _Runs(spec, paper_spec(spec.paper), selection)
     printed = published_cells(spec)
     measurements: list[Measurement] = []
     runs: dict[str, Run] = {}
     for row, group in product(spec.rows, spec.groups):
-        if selection.only and not picked & {row, group}:
+        if row not in rows or group not in groups:
             continue
         if _merged(spec, row, group).method is None:
             continue

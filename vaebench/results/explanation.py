@@ -232,15 +232,19 @@ def _is_term(name: str) -> bool:
 
 
 def _command(expansion: Expansion, key: Key, scale: str, selection: Selection) -> tuple[str, ...]:
-    """What trains and evaluates the runs of the row, and no others where `--only` can say so."""
+    """What trains and evaluates the runs of the cell's row and group, and no others where `--only`
+    can say so."""
     spec = expansion.spec
-    wanted = {run.id for m in expansion.measurements if m.key.row == key.row for run in m.runs}
-    row_alone = Selection(None, (key.row,), selection.limit, selection.settings)
+    place = (key.row, key.group)
+    cells = [m for m in expansion.measurements if (m.key.row, m.key.group) == place]
+    wanted = {run.id for m in cells for run in m.runs}
+    only = place if len(spec.groups) > 1 else (key.row,)
+    alone = Selection(None, only, selection.limit, selection.settings)
     words = ["vaebench", "run", typed_name(spec)]
     if scale != "paper":
         words += ["--scale", scale]
-    if set(expand(spec, row_alone).runs) == wanted:
-        words += ["--only", key.row]
+    if set(expand(spec, alone).runs) == wanted:
+        words += [word for pattern in only for word in ("--only", pattern)]
     if selection.limit is not None:
         words += ["--limit", str(selection.limit)]
     return (*words, *(word for setting in selection.settings for word in ("--set", setting)))
