@@ -51,7 +51,8 @@ def panel_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> 
         )
     if panel.run is not None and panel.run not in {c.run for c in spec.columns.values()}:
         raise UserError(
-            f"{figure}: {name} needs the run {panel.run!r}, of which {spec.id} has no column"
+            f"{figure} cannot be run yet: {name} needs the run {panel.run!r}, of which {spec.id} "
+            "has no column"
         )
     raise UserError(
         f"{figure}: {name} needs the row {panel.row!r} of {spec.id}, which --only leaves out"
