@@ -139,6 +139,8 @@ def _takes_models(function: Callable[..., Any]) -> bool:
 # The methods that start from nothing: what starts from another run's model has tests of its own.
 METHODS = {name: made for name, made in methods.methods().items() if not _takes_models(made)}
 METHOD_CASES = list(cases(METHODS, 1, ARGUMENTS))
+# Those whose model has latents; judges have none, and want other data.
+LATENT_CASES = [case for case in METHOD_CASES if not case.name.startswith("judges.")]
 EVALUATOR_CASES = list(filter(_consistent, cases(evaluation.evaluators(), 2, PARAMETERS)))
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -89,7 +89,8 @@ def test_a_plot_of_columns_needs_the_whole_table(tiny, monkeypatch):
         ),
         (
             lambda tiny: scatter(tiny, run="second-stage"),
-            "cannot be run yet: the panel 'T' needs the run 'second-stage', of which tiny has no column",
+            "cannot be run yet: the panel 'T' needs the run 'second-stage', "
+            "of which tiny has no column",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from fixtures import (
     ARGUMENTS,
+    LATENT_CASES,
     METHOD_CASES,
     METHODS,
     WRONG_ARGUMENTS,
@@ -34,7 +35,6 @@ every_case = pytest.mark.parametrize("case", METHOD_CASES, ids=str)
 igp_case = pytest.mark.parametrize(
     "case", [case for case in METHOD_CASES if case.name.startswith("igp.")], ids=str
 )
-LATENT_CASES = [case for case in METHOD_CASES if not case.name.startswith("judges.")]
 every_latent_case = pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from fixtures import METHOD_CASES, build, dataset, tiny_model, training
+from fixtures import LATENT_CASES, build, dataset, tiny_model, training
 from torch import Tensor
 
 from vaebench.errors import UserError
@@ -19,7 +19,7 @@ DATA = dataset()
 def content(tmp_path_factory):
     """The bytes of a real checkpoint."""
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
-    recipe = build(METHOD_CASES[-1], DATA)
+    recipe = build(LATENT_CASES[-1], DATA)
     train(recipe, DATA.train, training(1), seed=0, device=CPU, checkpoint=path)
     return path.read_bytes()
 
@@ -45,7 +45,7 @@ def assert_plain(value, where="checkpoint"):
         assert value is None or type(value) in (bool, int, float, str, Tensor), where
 
 
-@pytest.mark.parametrize("case", METHOD_CASES, ids=str)
+@pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 def test_a_checkpoint_holds_plain_values_and_all_that_training_needs(case, checkpoint):
     recipe = build(case, DATA)
     trained = train(recipe, DATA.train, training(2), seed=0, device=CPU, checkpoint=checkpoint)
@@ -128,7 +128,7 @@ def test_the_weights_of_another_model_are_refused(state, checkpoint):
 def test_training_refuses_a_damaged_checkpoint_and_leaves_it(content, checkpoint):
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(content[:100])
-    recipe = build(METHOD_CASES[-1], DATA)
+    recipe = build(LATENT_CASES[-1], DATA)
     with pytest.raises(UserError, match=r"checkpoint\.pt"):
         train(recipe, DATA.train, training(2), seed=0, device=CPU, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == content[:100]

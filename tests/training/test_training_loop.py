@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fixtures import METHOD_CASES, all_of, build, dataset, split, tiny_model, training
+from fixtures import LATENT_CASES, all_of, build, dataset, split, tiny_model, training
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -25,7 +25,7 @@ STEPS = math.ceil(len(DATA.train) / training().batch_size)  # an epoch; the last
 law = settings(
     deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-methods = pytest.mark.parametrize("case", METHOD_CASES, ids=str)
+methods = pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 
 
 class Stop(Exception):
@@ -235,31 +235,31 @@ def test_steps_count_on_after_a_stop(checkpoint):
 
         return replace(recipe, objective=objective)
 
-    run(METHOD_CASES[0], checkpoint, 1, change=note)
-    run(METHOD_CASES[0], checkpoint, EPOCHS, change=note)
+    run(LATENT_CASES[0], checkpoint, 1, change=note)
+    run(LATENT_CASES[0], checkpoint, EPOCHS, change=note)
     assert steps == list(range(1, EPOCHS * STEPS + 1))
 
 
 def test_a_finished_training_is_not_continued(checkpoint):
-    trained, model, random = run(METHOD_CASES[-1], checkpoint)
+    trained, model, random = run(LATENT_CASES[-1], checkpoint)
     heard = []
     again, other, random_after = run(
-        METHOD_CASES[-1], checkpoint, report=lambda *told: heard.append(told)
+        LATENT_CASES[-1], checkpoint, report=lambda *told: heard.append(told)
     )
     assert heard == [] and same(again.history, trained.history)
     assert same(other.state_dict(), model.state_dict()) and torch.equal(random_after, random)
 
 
 def test_the_seconds_of_all_parts_count(checkpoint):
-    run(METHOD_CASES[0], checkpoint, 1)
+    run(LATENT_CASES[0], checkpoint, 1)
     state = checkpoints.load(checkpoint)
     checkpoints.save({**state, "seconds": 1e6}, checkpoint)  # a long first part
-    trained, _, _ = run(METHOD_CASES[0], checkpoint, 2)
+    trained, _, _ = run(LATENT_CASES[0], checkpoint, 2)
     assert trained.seconds > 1e6
 
 
 def test_the_seed_decides(checkpoint, tmp_path):
-    case = METHOD_CASES[-1]
+    case = LATENT_CASES[-1]
     _, model, _ = run(case, checkpoint)
     recipe = build(case, DATA, SEED + 1)
     other = tmp_path / "other.pt"
@@ -274,7 +274,7 @@ def test_the_seed_decides(checkpoint, tmp_path):
 @pytest.mark.parametrize("epoch", range(1, EPOCHS + 1))
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_leaves_the_numbers_ends_the_history_before_it(value, epoch, checkpoint):
-    case = METHOD_CASES[-1]
+    case = LATENT_CASES[-1]
 
     def explode(recipe):
         def objective(model, batch, step):
@@ -322,7 +322,7 @@ class LastStepBreaks(Joint):
 
 def test_a_broken_last_step_has_diverged_though_its_loss_was_finite(checkpoint):
     trained, _, _ = run(
-        METHOD_CASES[0],
+        LATENT_CASES[0],
         checkpoint,
         change=lambda recipe: replace(recipe, procedure=LastStepBreaks()),
     )
@@ -338,7 +338,7 @@ compiler = pytest.mark.skipif(
 
 
 def case_of(name, **values):
-    return next(c for c in METHOD_CASES if c.name == name and values.items() <= c.values.items())
+    return next(c for c in LATENT_CASES if c.name == name and values.items() <= c.values.items())
 
 
 @compiler

@@ -73,7 +73,7 @@ class TestWhatIsMonitored:
         )
         x = all_of(here.test).x
         error = (model.decoder.mean(model.infer(x).mean) - x).square().flatten(1).sum(1)
-        assert monitor(model, 0) == pytest.approx(float(error.mean()), rel=1e-6)
+        assert monitor(model, 0) == pytest.approx(error.mean().item(), rel=1e-6)
 
     def test_it_sees_evaluation_mode_without_gradients(self, tmp_path):
         modes = []

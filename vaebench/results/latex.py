@@ -39,6 +39,7 @@ _CHARACTERS = {
     "·": r"$\cdot$",
     "′": "$'$",
     "≤": r"$\leq$",
+    "≠": r"$\neq$",
     "≥": r"$\geq$",
     "≈": r"$\approx$",
     "∞": r"$\infty$",

@@ -107,7 +107,8 @@ def _facts(
     ids = dict.fromkeys(run_id for cell in measured.values() for run_id in cell.runs)
     records = [record for run_id in ids if (record := store.record(run_id)) is not None]
     sources = [record["provenance"] for record in records]
-    names = dict.fromkeys(run.data.dataset for run in expansion.runs.values())
+    shown = ids or expansion.runs  # before anything is measured, what would be
+    names = dict.fromkeys(expansion.runs[run_id].data.dataset for run_id in shown)
     return Facts(
         scale=scale,
         reduced=expansion.spec.reduced,
