@@ -8,9 +8,9 @@ from vaebench.cli import targets
 from vaebench.cli.targets import find_targets, why_not_runnable
 from vaebench.errors import UserError
 from vaebench.registry.expansion import expand
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.loading import load_table
 from vaebench.registry.selection import EVERYTHING
-from vaebench.registry.spec import FigureSpec
 
 HEAD = {"figure": "igp-figure6", "paper": "igp", "caption": "c"}
 

@@ -8,8 +8,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
 from vaebench.errors import UserError
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.runs import Evaluation
-from vaebench.registry.spec import FigureSpec
 from vaebench.results.figures import draw, save
 from vaebench.results.figures.drawing import DPI, mathtext
 from vaebench.results.figures.scatter import _CLASSES, _PRIOR

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vaebench.errors import UserError
+from vaebench.registry.figure_spec import FigurePanel, FigureSpec
 from vaebench.registry.runs import Evaluation
-from vaebench.registry.spec import FigurePanel, FigureSpec
 from vaebench.results.figures import draw as draw_figure
 from vaebench.results.figures import drawing, learning_curves, save
 from vaebench.results.figures.grids import tile

@@ -9,6 +9,7 @@ from vaebench.cli.targets import runnable_tables, why_not_runnable
 from vaebench.data import catalog
 from vaebench.execution.plan import Costs, make_plan
 from vaebench.registry.expansion import Expansion, expand
+from vaebench.registry.figure_spec import FigurePanel
 from vaebench.registry.loading import (
     load_figure,
     load_table,
@@ -18,7 +19,6 @@ from vaebench.registry.loading import (
 )
 from vaebench.registry.names import figure_paths
 from vaebench.registry.runs import Run
-from vaebench.registry.spec import FigurePanel
 from vaebench.store.store import Store
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
 from vaebench.registry.expansion import Expansion, Measurement, expand
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.loading import load_figure, load_table
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
 from vaebench.registry.selection import EVERYTHING, Selection
-from vaebench.registry.spec import FigureSpec
 from vaebench.results import summary
 from vaebench.results.cells import candidates, measure, panel_measurement
 from vaebench.store.store import Store

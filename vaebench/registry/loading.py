@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.errors import UserError, nearest, unknown
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.names import PAPERS, SCALES, benchmarks_dir, figure_paths, table_paths
 from vaebench.registry.published import Key, Printed, read_published
-from vaebench.registry.spec import FigureSpec, PaperSpec, TableSpec
+from vaebench.registry.spec import PaperSpec, TableSpec
 from vaebench.registry.yaml import read_file
 
 

@@ -1,10 +1,10 @@
-"""The spec of a table or figure: what the paper measures, never how."""
+"""The spec of a table: what the paper measures, never how."""
 
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from vaebench.errors import UserError, nearest
+from vaebench.errors import nearest
 from vaebench.registry.layout import Layout
 from vaebench.registry.strict import Strict
 
@@ -202,145 +202,4 @@ class TableSpec(Strict):
         for name, column in self.columns.items():
             if column.run is not None and "best" in (column.aggregation, column.also):
                 raise ValueError(f"columns.{name}: a column of another run cannot take the `best`")
-        return self
-
-
-class FigurePanel(Strict):
-    """A picture made of one row's run: the best by the table's criterion, else the first seed's.
-
-    In a figure of lines and columns, `line` is what the paper prints at the side, `title` the
-    header of the column, `over` a header that it shares with its neighbours.
-    """
-
-    title: str
-    line: str | None = None
-    over: str | None = None
-    table: str
-    row: str
-    group: str
-    run: str | None = Field(default=None, description="a named run of the row instead of its own")
-    evaluation: str
-    parameters: dict[str, Any] = {}
-    array: str = Field(default="images", description="which of the evaluation's arrays is shown")
-
-
-class PanelPart(Strict):
-    """Some of what a panel needs; parts from figure, column and line are merged in this order."""
-
-    table: str | None = None
-    row: str | None = None
-    group: str | None = None
-    run: str | None = None
-    evaluation: str | None = None
-    parameters: dict[str, Any] = {}
-    array: str | None = None
-
-
-class FigureColumn(PanelPart):
-    """A column of panels."""
-
-    title: str
-    over: str | None = None
-
-
-class FigureLine(PanelPart):
-    """A line of panels: one a column, or one for each of the columns with these titles."""
-
-    line: str
-    only: tuple[str, ...] | None = None
-
-
-class FigureAxes(Strict):
-    """A plot of one column of a table against the number in the names of its rows."""
-
-    title: str
-    table: str
-    column: str
-    groups: tuple[str, ...] = Field(min_length=1)
-    against: str = Field(description="`log σ_x^2` for rows called `log σ_x^2 = -0.1`")
-
-
-class FigureSpec(Strict):
-    """One figure of one paper.
-
-    `image-grid` and `scatter` have `panels` side by side; `perturbations` and `gallery` have
-    `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`.
-    """
-
-    figure: str
-    paper: str
-    caption: str
-    kind: Literal["image-grid", "perturbations", "scatter", "gallery", "line-plot"] | None = None
-    panels: tuple[FigurePanel, ...] = ()
-    shared: PanelPart = PanelPart()
-    columns: tuple[FigureColumn, ...] = ()
-    lines: tuple[FigureLine, ...] = ()
-    axes: tuple[FigureAxes, ...] = ()
-    assumptions: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.figure
-
-    @property
-    def runnable(self) -> bool:
-        """Whether it is said what is in it."""
-        return bool(self.panels or self.lines or self.axes)
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables that it is drawn from."""
-        names = [panel.table for panel in self.all_panels()] + [axes.table for axes in self.axes]
-        return tuple(dict.fromkeys(names))
-
-    def all_panels(self) -> tuple[FigurePanel, ...]:
-        """The panels, and those where lines and columns cross, line by line."""
-        return tuple(self.named_panels().values())
-
-    def named_panels(self) -> dict[str, FigurePanel]:
-        """All panels by their place in the file: `panels.0`, or `lines.2, columns.0`."""
-        named = {f"panels.{i}": panel for i, panel in enumerate(self.panels)}
-        for i, line in enumerate(self.lines):
-            for j, column in enumerate(self.columns):
-                if line.only is None or column.title in line.only:
-                    raw: dict[str, Any] = {}
-                    for part in (self.shared, column, line):
-                        raw |= part.model_dump(exclude_unset=True, exclude={"only"})
-                    place = f"lines.{i}, columns.{j}"
-                    named[place] = FigurePanel.read(raw, place)
-        return named
-
-    @model_validator(mode="after")
-    def _content_fits_the_kind(self) -> "FigureSpec":
-        wanted = {
-            None: set[str](),
-            "image-grid": {"panels"},
-            "scatter": {"panels"},
-            "perturbations": {"columns", "lines"},
-            "gallery": {"columns", "lines"},
-            "line-plot": {"axes"},
-        }[self.kind]
-        for key in ("panels", "columns", "lines", "axes"):
-            if bool(getattr(self, key)) != (key in wanted):
-                verb = "needs" if key in wanted else "has no"
-                raise ValueError(f"a figure of kind {self.kind!r} {verb} `{key}`")
-        return self
-
-    @model_validator(mode="after")
-    def _panels_are_whole(self) -> "FigureSpec":
-        titles = {column.title for column in self.columns}
-        for i, line in enumerate(self.lines):
-            for title in line.only or ():
-                if title not in titles:
-                    raise ValueError(f"lines.{i}.only: no column has the title {title!r}")
-        for key, heads in (
-            ("columns", [(column.over, column.title) for column in self.columns]),
-            ("lines", [line.line for line in self.lines]),
-        ):
-            if len(set(heads)) < len(heads):
-                raise ValueError(f"{key}: two of them have the same head")
-        try:
-            self.named_panels()
-        except UserError as error:
-            raise ValueError(str(error)) from None
         return self

@@ -6,9 +6,9 @@ from typing import Any
 
 from vaebench.errors import UserError
 from vaebench.registry.expansion import Expansion, Measurement
+from vaebench.registry.figure_spec import FigurePanel
 from vaebench.registry.published import Key
 from vaebench.registry.runs import Evaluation, Run
-from vaebench.registry.spec import FigurePanel
 from vaebench.results.measured import Measured, State
 from vaebench.store.store import Record, Store
 

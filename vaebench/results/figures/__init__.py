@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from vaebench.registry.expansion import Expansion
-from vaebench.registry.spec import FigureSpec
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.results.figures.curves import learning_curves
 from vaebench.results.figures.drawing import Drawing, save
 from vaebench.results.figures.grids import image_grids

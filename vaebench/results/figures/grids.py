@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vaebench.registry.expansion import Expansion
-from vaebench.registry.spec import FigureSpec
+from vaebench.registry.figure_spec import FigureSpec
 from vaebench.results.figures.drawing import Drawing, mark_scale, mathtext
 from vaebench.results.figures.panels import Pictures
 from vaebench.store.store import Store

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaebench.errors import UserError
 from vaebench.registry.expansion import Expansion
+from vaebench.registry.figure_spec import FigureAxes, FigureSpec
 from vaebench.registry.loading import published_cells
 from vaebench.registry.published import Key, Printed
-from vaebench.registry.spec import FigureAxes, FigureSpec
 from vaebench.results.cells import measure
 from vaebench.results.figures.drawing import Drawing, mark_scale, mathtext
 from vaebench.results.measured import Measured

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaebench.registry.expansion import Expansion
-from vaebench.registry.spec import FigurePanel, FigureSpec
+from vaebench.registry.figure_spec import FigurePanel, FigureSpec
 from vaebench.results.figures.drawing import DPI, Drawing, mark_scale, mathtext
 from vaebench.results.figures.panels import Pictures
 from vaebench.store.store import Store

@@ -6,8 +6,8 @@ import numpy as np
 
 from vaebench.errors import UserError, unknown
 from vaebench.registry.expansion import Expansion
+from vaebench.registry.figure_spec import FigurePanel, FigureSpec
 from vaebench.registry.runs import Evaluation
-from vaebench.registry.spec import FigurePanel, FigureSpec
 from vaebench.results.cells import best_run, panel_measurement, panel_name
 from vaebench.store.store import Store
 
