@@ -109,6 +109,15 @@ def test_notes_give_dialects_criterion_assumptions_and_misprints(toy):
     )
 
 
+def test_findings_stand_by_the_numbers_of_their_scale(toy):
+    toy.spec["findings"] = {"paper": ["It holds."], "smoke": ["It runs."]}
+    told = "Finding of the suite's own runs: It holds."
+    assert not any("Finding" in note for note in page(toy).notes)  # nothing is measured
+    complete(toy)
+    assert page(toy).notes[0] == told and str(page(toy).notes).count("Finding") == 1
+    assert told not in page(toy, show="published").notes
+
+
 def test_published_numbers_alone_need_no_word_on_ours(toy):
     complete(toy)
     shown = page(toy, show="published")

@@ -6,6 +6,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from vaebench.errors import nearest
 from vaebench.registry.layout import Layout
+from vaebench.registry.names import SCALES
 from vaebench.registry.strict import Strict
 
 THIS = "this"  # as an input's row: the row for which a named run or a column is wanted
@@ -140,6 +141,9 @@ class TableSpec(Strict):
     select: Select | None = None
     assumptions: tuple[str, ...] = ()
     misprints: tuple[str, ...] = ()
+    findings: dict[str, tuple[str, ...]] = Field(
+        default={}, description="by scale, what the committed runs show of the paper's claims"
+    )
     reduced: str | None = Field(
         default=None, description="what this scale reduces against the paper, in words"
     )
@@ -189,6 +193,12 @@ class TableSpec(Strict):
                 raise ValueError(
                     f"evaluations: {nearest(name, used)} (no column is measured by {name!r})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _findings_are_of_scales(self) -> "TableSpec":
+        for scale in self.findings.keys() - set(SCALES):
+            raise ValueError(f"findings: no scale is called {scale!r}; {nearest(scale, SCALES)}")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """A table as people read it: heading, what our numbers are, the grid, the notes below it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -82,6 +83,8 @@ def compose(
     measured = measure(expansion, store) if show != "published" else {}
     columns = spec.all_columns()
     facts = _facts(expansion, store, measured, scale, changes)
+    unchanged = facts.runs_done > 0 and changes is None
+    found = spec.findings.get(scale, ()) if unchanged else ()
     return Page(
         table=spec.id,
         paper=spec.paper,
@@ -89,7 +92,7 @@ def compose(
         facts=facts,
         statement=_statement(spec, facts, measured),
         grid=build(spec.layout, printed, measured, columns, show),
-        notes=tuple(_notes(expansion, bool(measured))),
+        notes=tuple(_notes(expansion, bool(measured), found)),
         printed=printed,
         measured=measured,
         columns=columns,
@@ -150,9 +153,9 @@ def _machine(provenance: dict[str, Any]) -> Machine:
     return Machine(provenance["torch"], device, provenance["cpu" if device == "cpu" else "gpu"])
 
 
-def _notes(expansion: Expansion, ours: bool) -> list[str]:
+def _notes(expansion: Expansion, ours: bool, found: Iterable[str]) -> list[str]:
     spec = expansion.spec
-    notes = []
+    notes = [f"Finding of the suite's own runs: {text}" for text in found]
     if ours:
         for name, column in spec.columns.items():
             how = {"best": f"best of {spec.seeds}", "mean": f"mean of {spec.seeds}", "single": ""}
