@@ -1,6 +1,7 @@
 """Where the specs lie and how one is read: paper defaults, the file, the overlay of a scale."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ def paper_spec(paper: str) -> PaperSpec:
     """What the tables of `paper` share."""
     if paper not in PAPERS:
         raise unknown("paper", paper, PAPERS)
-    path = benchmarks_dir() / paper / "paper.yaml"
+    return _read_paper(benchmarks_dir() / paper / "paper.yaml")
+
+
+@cache
+def _read_paper(path: Path) -> PaperSpec:
+    """Read once: every table of the paper asks for it, some twice."""
     return PaperSpec.read(read_file(path), str(path))
 
 
