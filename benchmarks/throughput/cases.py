@@ -37,45 +37,55 @@ class Pair:
 @dataclass(frozen=True)
 class Case:
     """`build` makes the sides, each turn of which is `steps` steps long; without a `target` the
-    ratio is only reported."""
+    ratio is only reported. A case with long steps has at most so many `rounds`."""
 
     name: str
     build: Callable[[Numerics, int], Pair]
     steps: int
     target: float | None = None
+    rounds: int | None = None
 
 
-def images() -> Tensor:
-    """Random uint8 images [SIZE, 1, 28, 28], mostly dark as digits are."""
+def images(info: DataInfo) -> Tensor:
+    """Random uint8 images of a shape and number, mostly dark as digits are."""
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(SIZE, 1, 28, 28, generator=generator).pow_(4).mul_(255).to(torch.uint8)
+    pixels = torch.rand(info.train_size, *info.shape, generator=generator)
+    return pixels.pow_(4).mul_(255).to(torch.uint8)
 
 
-def split() -> Split:
-    return Split(images(), torch.zeros(SIZE, dtype=torch.int64))
+def split(info: DataInfo = INFO) -> Split:
+    return Split(images(info), torch.zeros(info.train_size, dtype=torch.int64))
 
 
-def batches(data: Split) -> Iterator[Batch]:
+def batches(data: Split, size: int) -> Iterator[Batch]:
     """The training loop's batches without end; the short one that ends an epoch is left out."""
     epoch = 0
     while True:
         epoch += 1
-        for index in torch.split(epoch_order(len(data), 0, epoch), BATCH):
-            if len(index) == BATCH:
+        for index in torch.split(epoch_order(len(data), 0, epoch), size):
+            if len(index) == size:
                 yield data.take(index)
 
 
 class Ours:
     """The steps of a recipe as the training loop does them, sums of the loss included."""
 
-    def __init__(self, recipe: Recipe, data: Split, objective: Objective | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Split,
+        objective: Objective | None = None,
+        *,
+        batch: int = BATCH,
+        optimizer: Optimizer = ADAM,
+    ) -> None:
         self.recipe = recipe
         self.objective = objective or recipe.objective
-        self.batches = batches(data)
+        self.batches = batches(data, batch)
         self.count = 0
         self.total = torch.zeros(())
         recipe.model.train()
-        recipe.procedure.prepare(recipe.model, ADAM)
+        recipe.procedure.prepare(recipe.model, optimizer)
 
     def step(self) -> None:
         batch = next(self.batches)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ar_elbo
 import dispatch
 import igp
 import peak
@@ -24,7 +25,7 @@ from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-CASES = {case.name: case for case in (*igp.CASES, *pythae_case.CASES)}
+CASES = {case.name: case for case in (*igp.CASES, *ar_elbo.CASES, *pythae_case.CASES)}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
 DISPATCH_RUNS, DISPATCH_MS = 1000, 5.0
@@ -34,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="all without one")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=9, help="timed rounds of each case")
+    parser.add_argument("--repeats", type=int, default=9, help="timed rounds of a case at most")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all turns here too")
     parser.add_argument("--list", action="store_true", help="show the cases' names")
     options = parser.parse_args()
@@ -87,6 +88,7 @@ def show_peak(found: peak.Peak) -> None:
 
 def run(case: Case, chosen: Numerics, rounds: int, found: peak.Peak) -> dict[str, Any]:
     pair = case.build(chosen, case.steps)
+    rounds = min(rounds, case.rounds or rounds)
     turns = interleave([pair.baseline, pair.ours], rounds)
     baseline, ours = turns[pair.baseline.name], turns[pair.ours.name]
     clock, cpu = spread(ratios(baseline, ours)), spread(cpu_ratios(baseline, ours))
