@@ -1,17 +1,28 @@
-"""The statistics of the throughput suite; nothing here is timed."""
+"""The statistics and the baselines of the throughput suite; nothing here is timed."""
 
 import importlib
 from pathlib import Path
 
 import pytest
+import torch
+
+from vaebench.data.loading import Batch
+
+SETTINGS = ("ar-elbo-plain", "ar-elbo-mnist", "ar-elbo-celeba")
 
 
 @pytest.fixture
-def timing(monkeypatch):
+def script(monkeypatch):
+    """Imports a script of the suite."""
     monkeypatch.syspath_prepend(
         str(Path(__file__).resolve().parents[1] / "benchmarks" / "throughput")
     )
-    return importlib.import_module("timing")
+    return importlib.import_module
+
+
+@pytest.fixture
+def timing(script):
+    return script("timing")
 
 
 def test_every_side_is_first_in_its_turn(timing):
@@ -35,3 +46,31 @@ def test_ratios_are_of_one_round_and_the_spread_is_theirs(timing):
     assert timing.spread([3.0, 2.0, 4.0]) == timing.Spread(3.0, 2.0, 4.0, 3)
     with pytest.raises(ValueError):
         timing.ratios(slow, fast[:2])
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_plain_loop_has_our_parameters(script, name):
+    ar_elbo = script("ar_elbo")
+    with torch.device("meta"):
+        ours, theirs = ar_elbo.SETTINGS[name].recipe().model, ar_elbo.SETTINGS[name].network()
+    expected = {key: weight.shape for key, weight in ar_elbo.renamed(ours).items()}
+    assert {key: weight.shape for key, weight in theirs.named_parameters()} == expected
+
+
+@pytest.mark.parametrize("name", ["ar-elbo-plain", "ar-elbo-mnist"])
+def test_the_plain_loop_has_our_gradients(script, name):
+    ar_elbo = script("ar_elbo")
+    setting = ar_elbo.SETTINGS[name]
+    recipe, network = setting.recipe(), setting.network()
+    ar_elbo.share_weights(recipe, network)
+    x = torch.rand(4, *setting.info.shape)
+    torch.manual_seed(0)
+    batch = Batch(x, torch.zeros(4, dtype=torch.int64))
+    recipe.objective(recipe.model, batch, 1)["loss"].backward()
+    torch.manual_seed(0)
+    error, kl = network(x)
+    (setting.reconstruction(error, 784) + kl).backward()
+    gradients = {key: weight.grad for key, weight in ar_elbo.renamed(recipe.model).items()}
+    largest = max(gradient.norm() for gradient in gradients.values())
+    for key, weight in network.named_parameters():
+        assert (weight.grad - gradients[key]).norm() <= 1e-4 * largest, key

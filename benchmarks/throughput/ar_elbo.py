@@ -149,17 +149,19 @@ class PlainTraining:
     """Adam as torch makes it by default, a DataLoader that indexes by the batch, the loss read."""
 
     def __init__(
-        self, model: PlainVae, reconstruction: Callable[[Tensor, int], Tensor], data: Split
+        self,
+        model: PlainVae,
+        reconstruction: Callable[[Tensor, int], Tensor],
+        data: Split,
+        rate: float,
     ) -> None:
-        self.model, self.reconstruction, self.data = model, reconstruction, data
+        self.model, self.reconstruction = model, reconstruction
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=rate)
         pixels = TensorDataset(data.pixels(data.images))
         sampler = BatchSampler(RandomSampler(pixels), BATCH, drop_last=True)
         self.loader = DataLoader(pixels, sampler=sampler, batch_size=None)
         self.batches = self._forever()
         self.total = 0.0
-
-    def prepare(self, rate: float) -> None:
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate)
 
     def loss(self, x: Tensor) -> Tensor:
         error, kl = self.model(x)
@@ -199,8 +201,7 @@ def build(setting: Setting, numerics: Numerics, steps: int) -> Pair:
     data, recipe = split(setting.info), setting.recipe()
     optimizer = Optimizer(name="adam", lr=setting.rate)
     ours = Ours(recipe, data, batch=BATCH, optimizer=optimizer)
-    theirs = PlainTraining(setting.network(), setting.reconstruction, data)
-    theirs.prepare(setting.rate)
+    theirs = PlainTraining(setting.network(), setting.reconstruction, data, setting.rate)
     difference = _difference(recipe, theirs, data)
     our_flop, their_flop = count_flop(ours.step), count_flop(theirs.step)
     return Pair(
@@ -210,18 +211,29 @@ def build(setting: Setting, numerics: Numerics, steps: int) -> Pair:
     )
 
 
-def _difference(recipe: Recipe, theirs: PlainTraining, data: Split) -> float:
-    """Give the baseline our weights; the relative difference of the losses with equal noise."""
-    mine = {
+def renamed(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Our parameters by the baseline's names of them."""
+    return {
         re.sub(r"\b(head|layers|network)\.", "", name): weight
-        for name, weight in recipe.model.named_parameters()
+        for name, weight in model.named_parameters()
     }
+
+
+def share_weights(recipe: Recipe, theirs: nn.Module) -> None:
+    """Give the baseline our weights; an error unless both have the same parameters."""
+    weights = renamed(recipe.model)
     with torch.no_grad():
-        for name, weight in theirs.model.named_parameters():
-            weight.copy_(mine.pop(name))
-        if mine:
-            raise RuntimeError(f"the baseline has no {', '.join(mine)}")
-        batch = data.take(torch.arange(BATCH))
+        for name, weight in theirs.named_parameters():
+            weight.copy_(weights.pop(name))
+    if weights:
+        raise RuntimeError(f"the baseline has no {', '.join(weights)}")
+
+
+def _difference(recipe: Recipe, theirs: PlainTraining, data: Split) -> float:
+    """The relative difference of the losses with equal noise, from now equal weights."""
+    share_weights(recipe, theirs.model)
+    batch = data.take(torch.arange(BATCH))
+    with torch.no_grad():
         torch.manual_seed(0)
         first = float(recipe.objective(recipe.model, batch, 1)["loss"])
         torch.manual_seed(0)
@@ -229,49 +241,41 @@ def _difference(recipe: Recipe, theirs: PlainTraining, data: Split) -> float:
     return abs(first / second - 1)
 
 
-def _case(name: str, setting: Setting, steps: int, rounds: int | None = None) -> Case:
+def _case(name: str, steps: int, rounds: int | None = None) -> Case:
     def make(numerics: Numerics, steps: int) -> Pair:
-        return build(setting, numerics, steps)
+        return build(SETTINGS[name], numerics, steps)
 
     return Case(name, make, steps, 1.0, rounds)
 
 
+SETTINGS = {
+    "ar-elbo-plain": Setting(
+        "ar_elbo.global_posterior",
+        {"network": "plain", "output": "sigmoid", "latent": 8, "log10_sigma_x2": 0.0},
+        MNIST,
+        1e-3,
+        plain,
+        fixed,
+    ),
+    "ar-elbo-mnist": Setting(
+        "ar_elbo.adaptive",
+        {"network": "mnist", "output": "sigmoid", "latent": 16, "form": "Iso-I", "eps": 1e-6},
+        MNIST,
+        1e-3,
+        mnist,
+        adaptive,
+    ),
+    "ar-elbo-celeba": Setting(
+        "ar_elbo.adaptive",
+        {"network": "celeba", "output": "identity", "latent": 64, "form": "Iso-I", "eps": 1e-6},
+        CELEBA,
+        2e-4,
+        celeba,
+        adaptive,
+    ),
+}
 CASES = (
-    _case(
-        "ar-elbo-plain",
-        Setting(
-            "ar_elbo.global_posterior",
-            {"network": "plain", "output": "sigmoid", "latent": 8, "log10_sigma_x2": 0.0},
-            MNIST,
-            1e-3,
-            plain,
-            fixed,
-        ),
-        10,
-    ),
-    _case(
-        "ar-elbo-mnist",
-        Setting(
-            "ar_elbo.adaptive",
-            {"network": "mnist", "output": "sigmoid", "latent": 16, "form": "Iso-I", "eps": 1e-6},
-            MNIST,
-            1e-3,
-            mnist,
-            adaptive,
-        ),
-        8,
-    ),
-    _case(
-        "ar-elbo-celeba",
-        Setting(
-            "ar_elbo.adaptive",
-            {"network": "celeba", "output": "identity", "latent": 64, "form": "Iso-I", "eps": 1e-6},
-            CELEBA,
-            2e-4,
-            celeba,
-            adaptive,
-        ),
-        1,
-        rounds=3,
-    ),
+    _case("ar-elbo-plain", 10),
+    _case("ar-elbo-mnist", 8),
+    _case("ar-elbo-celeba", 1, rounds=3),
 )
