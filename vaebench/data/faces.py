@@ -43,7 +43,7 @@ def make() -> dict[str, NDArray[np.uint8]]:
 def _uniform(size: int, stream: int) -> Plane:
     """Numbers in [0, 1), multiples of 2**-24: NumPy keeps the raw stream for ever."""
     raw = np.random.PCG64(_SEED + stream).random_raw(size)
-    return (raw >> np.uint64(40)).astype(np.float32) / (1 << 24)
+    return (raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
 
 
 class _Drawing:
