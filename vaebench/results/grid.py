@@ -281,7 +281,8 @@ def _with_extras(layout: Layout, measured: Mapping[Key, Measured]) -> Layout:
             panel = panel.model_copy(update={"blocks": (*panel.blocks, block)})
         panels.append(panel)
     if left:
-        panels.append(_extra_panel(left))
+        extra = _extra_panel(left, _row_labels(layout))
+        panels.append(extra.model_copy(update={"corner": layout.panels[0].corner}))
     return layout.model_copy(update={"panels": tuple(panels)})
 
 
@@ -309,7 +310,14 @@ def _extra_lines(panel: Panel, row: str, left: set[Key]) -> list[Line]:
     return [line.model_copy(update={"label": f"{row} ({label})"}) for line, label in found]
 
 
-def _extra_panel(left: list[Key]) -> Panel:
+def _row_labels(layout: Layout) -> dict[str, str]:
+    """How the layout prints rows, where no two of them look alike: it may tell them by block."""
+    lines = [line for panel in layout.panels for block in panel.blocks for line in block.expanded()]
+    labels = {line.row: line.label or line.row for line in lines if line.row is not None}
+    return labels if len(set(labels.values())) == len(labels) else {}
+
+
+def _extra_panel(left: list[Key], labels: Mapping[str, str]) -> Panel:
     """A grid of what found no place: rows down, columns of their groups across."""
     across = dict.fromkeys((key.group, key.column) for key in left)
     return Panel(
@@ -318,5 +326,12 @@ def _extra_panel(left: list[Key]) -> Panel:
             PrintedColumn(header=column, over=group, group=group, column=column)
             for group, column in across
         ),
-        blocks=(Block(lines=tuple(dict.fromkeys(key.row for key in left))),),
+        blocks=(
+            Block(
+                lines=tuple(
+                    Line(row=row, label=labels.get(row, row))
+                    for row in dict.fromkeys(key.row for key in left)
+                )
+            ),
+        ),
     )
