@@ -21,7 +21,9 @@ from vaebench.models.encoders import MlpEncoder
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
+from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training
+from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
 
 SHAPE = (1, 4, 4)
@@ -250,6 +252,19 @@ def training(epochs: int = 2, batch_size: int = 16, lr: float = 1e-3) -> Trainin
     return Training(
         batch_size=batch_size, epochs=epochs, optimizer=Optimizer(name="adam", lr=lr, eps=1e-7)
     )
+
+
+def prepare(recipe: Recipe, data: Dataset, settings: Training | None = None) -> None:
+    """Make a recipe's procedure ready as the loop does."""
+    examples = recipe.examples(data.train)
+    validation = None if data.validation is None else recipe.examples(data.validation)
+    setting = Setting(recipe.model, settings or training(), examples, validation)
+    recipe.procedure.prepare(setting)
+
+
+def at(step: int) -> Clock:
+    """A step over data that one batch holds: it is the epoch too."""
+    return Clock.at(step, 1, 1)
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fixtures import at
 
 from vaebench.data.loading import Batch
 
@@ -66,7 +67,7 @@ def test_the_plain_loop_has_our_gradients(script, name):
     x = torch.rand(4, *setting.info.shape)
     torch.manual_seed(0)
     batch = Batch(x, torch.zeros(4, dtype=torch.int64))
-    recipe.objective(recipe.model, batch, 1)["loss"].backward()
+    recipe.objective(recipe.model, batch, at(1))["loss"].backward()
     torch.manual_seed(0)
     error, kl = network(x)
     (setting.reconstruction(error, 784) + kl).backward()

@@ -12,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 from cases import Case, Ours, Pair, baseline_side, count_flop, our_side, repeated, split
 from vaebench import methods
 from vaebench.data.loading import DataInfo, Split
+from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer
 from vaebench.training.numerics import Numerics
 from vaebench.training.recipe import Recipe
@@ -235,7 +236,9 @@ def _difference(recipe: Recipe, theirs: PlainTraining, data: Split) -> float:
     batch = data.take(torch.arange(BATCH))
     with torch.no_grad():
         torch.manual_seed(0)
-        first = float(recipe.objective(recipe.model, batch, 1)["loss"])
+        first = float(
+            recipe.objective(recipe.model, batch, Clock.at(1, len(batch.y), len(batch.y)))["loss"]
+        )
         torch.manual_seed(0)
         second = float(theirs.loss(batch.x))
     return abs(first / second - 1)

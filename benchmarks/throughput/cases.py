@@ -10,11 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from memory import give_back_freed_memory
 from timing import Side
 from vaebench.data.loading import Batch, DataInfo, Split
-from vaebench.registry.runs import Optimizer
+from vaebench.objectives.clock import Clock
+from vaebench.registry.runs import Optimizer, Training
 from vaebench.training.allocator import keep_freed_memory
 from vaebench.training.loop import epoch_order
 from vaebench.training.numerics import Numerics
-from vaebench.training.recipe import Objective, Recipe
+from vaebench.training.procedures import Objective, Setting
+from vaebench.training.recipe import Recipe
 
 SIZE, BATCH = 60_000, 128
 INFO = DataInfo("random", "stand-in", (1, 28, 28), 10, SIZE, 0)
@@ -82,15 +84,17 @@ class Ours:
         self.recipe = recipe
         self.objective = objective or recipe.objective
         self.batches = batches(data, batch)
-        self.count = 0
+        self.count, self.size = 0, len(data)
         self.total = torch.zeros(())
         recipe.model.train()
-        recipe.procedure.prepare(recipe.model, optimizer)
+        training = Training(batch_size=batch, epochs=1, optimizer=optimizer)
+        recipe.procedure.prepare(Setting(recipe.model, training, data))
 
     def step(self) -> None:
         batch = next(self.batches)
         self.count += 1
-        terms = self.recipe.procedure.step(self.recipe.model, self.objective, batch, self.count)
+        clock = Clock.at(self.count, len(batch.y), self.size)
+        terms = self.recipe.procedure.step(self.objective, batch, clock)
         self.total = self.total + terms["loss"].detach() * len(batch.y)
 
 

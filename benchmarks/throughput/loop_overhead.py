@@ -15,11 +15,13 @@ from pathlib import Path
 import torch
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo, Split
+from vaebench.data.loading import DataInfo, Dataset, Split
+from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.store.store import Store
 from vaebench.training.loop import train
 from vaebench.training.numerics import resolve
+from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
 
 SIZE, BATCH = 60_000, 128
@@ -32,7 +34,7 @@ def recipe() -> Recipe:
     return methods.build("igp.vae", INFO, arguments)
 
 
-def loop_seconds(data: Split, training: Training, device: torch.device) -> float:
+def loop_seconds(data: Dataset, training: Training, device: torch.device) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         fresh = recipe()
@@ -49,16 +51,16 @@ def loop_seconds(data: Split, training: Training, device: torch.device) -> float
         return time.perf_counter() - started
 
 
-def bare_seconds(data: Split, training: Training, device: torch.device) -> float:
+def bare_seconds(data: Dataset, training: Training, device: torch.device) -> float:
     fresh = recipe()
     fresh.model.to(device).train()
-    fresh.procedure.prepare(fresh.model, training.optimizer)
+    fresh.procedure.prepare(Setting(fresh.model, training, data.train))
     index = torch.arange(SIZE, device=device).split(BATCH)
-    batches = [data.take(part) for part in index]
+    batches = [data.train.take(part) for part in index]
     started = time.perf_counter()
     for epoch in range(training.epochs):
         for step, batch in enumerate(batches, start=1 + epoch * len(batches)):
-            fresh.procedure.step(fresh.model, fresh.objective, batch, step)
+            fresh.procedure.step(fresh.objective, batch, Clock.at(step, BATCH, SIZE))
     return time.perf_counter() - started
 
 
@@ -70,7 +72,8 @@ def main() -> None:
     numerics = resolve("cpu")
     device = numerics.apply()
     images = torch.randint(0, 256, (SIZE, 1, 28, 28), dtype=torch.uint8)
-    data = Split(images, torch.zeros(SIZE, dtype=torch.int64))
+    split = Split(images, torch.zeros(SIZE, dtype=torch.int64))
+    data = Dataset(split, split, INFO, "")
     training = Training(
         batch_size=BATCH, epochs=options.epochs, optimizer=Optimizer(name="adam", lr=1e-3)
     )

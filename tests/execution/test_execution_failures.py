@@ -34,7 +34,7 @@ def throwing(error=ERROR):
     """Register a method that raises `error` in its first step."""
 
     def throws(data: DataInfo, *, latent: int, hidden: list[int]) -> Recipe:
-        def objective(model, batch, step):
+        def objective(model, batch, clock):
             raise error
 
         return Recipe(small_model(data, latent, hidden), objective)
@@ -49,9 +49,9 @@ def diverging(first_step, calls):
     def diverges(data: DataInfo, *, latent: int, hidden: list[int]) -> Recipe:
         calls.append(None)
 
-        def objective(model, batch, step):
-            terms = negative_elbo(model, batch, step)
-            factor = float("nan") if step >= first_step else 1.0
+        def objective(model, batch, clock):
+            terms = negative_elbo(model, batch, clock)
+            factor = float("nan") if clock.step >= first_step else 1.0
             return {**terms, "loss": terms["loss"] * factor}
 
         return Recipe(small_model(data, latent, hidden), objective)

@@ -42,7 +42,7 @@ def test_training_resumes_bit_for_bit(case, tmp_path):
             recipe = build(case, DATA, 7)
             train(
                 recipe,
-                DATA.train.to("cuda"),
+                DATA.to("cuda"),
                 training(epochs),
                 seed=7,
                 device=torch.device("cuda"),

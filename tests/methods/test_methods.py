@@ -13,11 +13,12 @@ from fixtures import (
     WRONG_ARGUMENTS,
     Case,
     all_of,
+    at,
     build,
     data_for,
     dataset,
     gradients,
-    training,
+    prepare,
 )
 from torch import nn
 
@@ -47,11 +48,8 @@ def first_steps(case, count=3, seed=0):
     """The recipe after some training steps on the whole data, and the terms of each."""
     data = data_for(case)
     recipe, batch = build(case, data, seed), all_of(data.train)
-    recipe.procedure.prepare(recipe.model, training().optimizer)
-    terms = [
-        recipe.procedure.step(recipe.model, recipe.objective, batch, step + 1)
-        for step in range(count)
-    ]
+    prepare(recipe, data)
+    terms = [recipe.procedure.step(recipe.objective, batch, at(step + 1)) for step in range(count)]
     return recipe, terms
 
 
@@ -96,7 +94,7 @@ SHAPES = {
 def test_it_builds_for_any_shape_of_data(case, shape):
     data = dataset(shape=shape)
     recipe, x = build(case, data), all_of(data.test).x
-    assert recipe.objective(recipe.model, all_of(data.test), 1)["loss"].isfinite()
+    assert recipe.objective(recipe.model, all_of(data.test), at(1))["loss"].isfinite()
     assert recipe.model.decoder.mean(recipe.model.infer(x).mean).shape == x.shape
 
 
@@ -148,7 +146,7 @@ def test_the_objective_depends_on_its_arguments_and_the_noise_alone(case):
     found = []
     for _ in range(2):
         torch.manual_seed(3)
-        found.append(recipe.objective(recipe.model, batch, 1))
+        found.append(recipe.objective(recipe.model, batch, at(1)))
     assert found[0] == found[1] and list(found[0]) == list(found[1])
 
 

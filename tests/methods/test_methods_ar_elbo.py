@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fixtures import all_of, dataset, gradients, split, training
+from fixtures import all_of, at, dataset, gradients, prepare, split, training
 from torch import nn
 
 from vaebench import methods
@@ -137,8 +137,8 @@ def test_which_rows_have_a_variance_of_pixels_and_of_codes(row):
 @rows
 def test_a_step_reaches_every_parameter_of_every_network(row, network):
     recipe, data = small(row, network)
-    recipe.procedure.prepare(recipe.model, training().optimizer)
-    terms = recipe.procedure.step(recipe.model, recipe.objective, all_of(data.train), 1)
+    prepare(recipe, data)
+    terms = recipe.procedure.step(recipe.objective, all_of(data.train), at(1))
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     for name, gradient in gradients(recipe.model).items():
         # Batch norm takes a bias before it away again.
@@ -153,7 +153,7 @@ def test_the_loss_can_be_monitored(row, network):
     recipe.model.eval()
     before = {name: tensor.clone() for name, tensor in recipe.model.state_dict().items()}
     with torch.no_grad():
-        terms = recipe.objective(recipe.model, all_of(data.test), 1)
+        terms = recipe.objective(recipe.model, all_of(data.test), at(1))
     assert terms["loss"].isfinite() and not any(term.requires_grad for term in terms.values())
     assert all(map(torch.equal, recipe.model.state_dict().values(), before.values()))
     assert all(parameter.grad is None for parameter in recipe.model.parameters())
@@ -163,7 +163,7 @@ def test_the_loss_can_be_monitored(row, network):
 def test_rae_regularises_the_kernels_that_its_authors_do(network):
     """Those of the transposed convolutions; on CelebA that of the first dense layer too."""
     recipe, data = small("RAE", network)
-    penalty = recipe.objective(recipe.model, all_of(data.test), 1)["penalty"]
+    penalty = recipe.objective(recipe.model, all_of(data.test), at(1))["penalty"]
     layers = list(recipe.model.decoder.network.layers)
     kept = [layer for layer in layers if isinstance(layer, nn.ConvTranspose2d)]
     if network == "celeba":
@@ -176,7 +176,7 @@ def test_rae_regularises_the_kernels_that_its_authors_do(network):
 def test_adam_moves_kernels_that_lie_channels_last_as_any_other():
     """The fused optimiser against the plain one on contiguous copies."""
     recipe, data = small("AE", "celeba")
-    recipe.procedure.prepare(recipe.model, training().optimizer)
+    prepare(recipe, data)
     copies = {
         name: tensor.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
         for name, tensor in recipe.model.named_parameters()
@@ -184,7 +184,7 @@ def test_adam_moves_kernels_that_lie_channels_last_as_any_other():
     settings = training().optimizer
     plain = torch.optim.Adam(copies.values(), lr=settings.lr, eps=settings.eps, foreach=False)
     for step in range(1, 4):
-        recipe.procedure.step(recipe.model, recipe.objective, all_of(data.train), step)
+        recipe.procedure.step(recipe.objective, all_of(data.train), at(step))
         for name, gradient in gradients(recipe.model).items():
             copies[name].grad = gradient.contiguous()
         plain.step()

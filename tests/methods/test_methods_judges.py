@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fixtures import CLASSES, all_of, attributes, dataset, training
+from fixtures import CLASSES, all_of, at, attributes, dataset, prepare, training
 from torch import nn
 from torch.nn import functional as F
 
@@ -85,11 +85,8 @@ def test_a_judge_learns(name):
     arguments, data = SMALL[name]
     torch.manual_seed(0)
     recipe, batch = methods.build(name, data.info, arguments), all_of(data.train)
-    recipe.procedure.prepare(recipe.model, training(lr=0.01).optimizer)
-    terms = [
-        recipe.procedure.step(recipe.model, recipe.objective, batch, step + 1)
-        for step in range(100)
-    ]
+    prepare(recipe, data, training(lr=0.01))
+    terms = [recipe.procedure.step(recipe.objective, batch, at(step + 1)) for step in range(100)]
     assert float(terms[-1]["accuracy"]) > 95 > float(terms[0]["accuracy"])
 
 

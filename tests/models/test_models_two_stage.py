@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fixtures import dataset, split, tiny_model
+from fixtures import at, dataset, split, tiny_model
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vaebench import methods
@@ -50,7 +50,7 @@ def test_its_loss_is_that_of_the_authors_code(first):
         vae.decoder.log_gamma.fill_(-0.7)
     z = torch.randn(5, 3)
     torch.manual_seed(1)
-    terms = recipe.objective(recipe.model, Batch(z, torch.zeros(5)), 1)
+    terms = recipe.objective(recipe.model, Batch(z, torch.zeros(5)), at(1))
     torch.manual_seed(1)
     noise = torch.randn(1, 5, 3)[0]
     h = vae.encoder.layers(z)
@@ -116,7 +116,7 @@ def test_it_learns_a_known_mixture(tmp_path, first):
         recipe_on(first, hidden=64), examples=lambda data: Codes(codes, None, side[:, 0])
     )
     settings = Training(batch_size=100, epochs=20, optimizer=Optimizer(name="adam", lr=0.002))
-    train(recipe, DATA.train, settings, seed=0, device=CPU, checkpoint=tmp_path / "c.pt")
+    train(recipe, DATA, settings, seed=0, device=CPU, checkpoint=tmp_path / "c.pt")
     with torch.no_grad():
         drawn = recipe.model.prior.sample(20_000, CPU)
     between = (drawn[:, 0] > 0) != (drawn[:, 1] < 0)

@@ -14,7 +14,7 @@ def classifier(data: DataInfo) -> Recipe:
     """A softmax layer on pixels: no LatentModel."""
     pixels = data.shape[0] * data.shape[1] * data.shape[2]
 
-    def objective(model, batch, step):
+    def objective(model, batch, clock):
         return {"loss": F.cross_entropy(model(batch.x), batch.y)}
 
     return Recipe(nn.Sequential(nn.Flatten(), nn.Linear(pixels, data.classes)), objective)

@@ -34,7 +34,7 @@ def from_step(data: DataInfo, latent: int, hidden: list[int], step: int, act) ->
     recipe = vae(data, latent=latent, hidden=hidden, posterior="diagonal")
 
     def objective(model, batch, now):
-        if now == step:
+        if now.step == step:
             act()
         return negative_elbo(model, batch, now)
 

@@ -63,7 +63,7 @@ def second(data: DataInfo, *, base: LatentModel, latent: int, hidden: list[int])
         decoder=Through(base, latent),
     )
 
-    def objective(model, batch, step):
+    def objective(model, batch, clock):
         z = base.infer(batch.x).rsample(1)[0]
         posterior = model.head(model.encoder.features(z))
         u = posterior.rsample(1)

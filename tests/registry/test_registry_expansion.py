@@ -273,3 +273,25 @@ class TestChanges:
         assert Selection(settings=(one, two)).variant == Selection(settings=(two, one)).variant
         assert Selection(settings=(one,)).variant != Selection(settings=(two,)).variant
         assert Selection(limit=60, settings=(one,)).variant.startswith("limit60-set-")
+
+
+def test_a_column_may_see_another_view_of_the_data(tiny, spec_file):
+    """An empty value takes a setting of the run's view away; the run itself stays what it is."""
+    tiny["groups"]["G"]["data"] |= {"limit": 50, "held_out": 300}
+    before = run_of(spec_file(tiny))
+    column = tiny["columns"]["Rec."]
+    tiny["columns"]["Whole"] = column | {"data": {"limit": None, "pixels": "real"}, "extra": True}
+    found = expand(load_table(spec_file(tiny))).measurements
+    whole = next(m for m in found if m.key.column == "Whole")
+    own = next(m for m in found if m.key.column == "Rec.")
+    assert whole.runs[0].id == own.runs[0].id == before.id
+    assert own.evaluation.data is None and own.evaluation.key == "reconstruction"
+    seen = {"dataset": "digits-28x28", "held_out": 300, "pixels": "real"}
+    assert whole.evaluation.data.model_dump(exclude_none=True) == seen
+    assert whole.evaluation.key != own.evaluation.key
+
+
+def test_a_view_that_cannot_be_is_told_by_its_column(tiny, spec_file):
+    tiny["columns"]["Rec."]["data"] = {"pixel": "real"}
+    with pytest.raises(UserError, match=r"columns\.Rec\.: data: unknown key 'pixel'"):
+        expand(load_table(spec_file(tiny)))

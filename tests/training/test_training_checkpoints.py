@@ -20,7 +20,7 @@ def content(tmp_path_factory):
     """The bytes of a real checkpoint."""
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
     recipe = build(LATENT_CASES[-1], DATA)
-    train(recipe, DATA.train, training(1), seed=0, device=CPU, checkpoint=path)
+    train(recipe, DATA, training(1), seed=0, device=CPU, checkpoint=path)
     return path.read_bytes()
 
 
@@ -48,10 +48,10 @@ def assert_plain(value, where="checkpoint"):
 @pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 def test_a_checkpoint_holds_plain_values_and_all_that_training_needs(case, checkpoint):
     recipe = build(case, DATA)
-    trained = train(recipe, DATA.train, training(2), seed=0, device=CPU, checkpoint=checkpoint)
+    trained = train(recipe, DATA, training(2), seed=0, device=CPU, checkpoint=checkpoint)
     state = torch.load(checkpoint, weights_only=True)
     assert_plain(state)
-    assert set(state) == {"model", "procedure", "random", "history", "seconds", "best"}
+    assert set(state) == {*("model", "procedure", "random", "history", "seconds", "best", "format")}
     assert state["history"] == trained.history
     assert torch.equal(state["random"]["cpu"], torch.get_rng_state())
     for name, tensor in recipe.model.state_dict().items():
@@ -130,7 +130,7 @@ def test_training_refuses_a_damaged_checkpoint_and_leaves_it(content, checkpoint
     checkpoint.write_bytes(content[:100])
     recipe = build(LATENT_CASES[-1], DATA)
     with pytest.raises(UserError, match=r"checkpoint\.pt"):
-        train(recipe, DATA.train, training(2), seed=0, device=CPU, checkpoint=checkpoint)
+        train(recipe, DATA, training(2), seed=0, device=CPU, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == content[:100]
 
 
@@ -149,3 +149,14 @@ def test_the_random_state_goes_back():
     torch.manual_seed(1)
     checkpoints.restore_random_state(state, CPU)
     assert torch.equal(torch.randn(5), drawn)
+
+
+def test_a_checkpoint_of_another_version_is_told(content, checkpoint):
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(content)
+    state = checkpoints.load(checkpoint)
+    del state["format"]
+    checkpoints.save(state, checkpoint)
+    recipe = build(LATENT_CASES[-1], DATA)
+    with pytest.raises(UserError, match=r"another version of vaebench.*\n?.*delete it"):
+        train(recipe, DATA, training(2), seed=0, device=CPU, checkpoint=checkpoint)

@@ -39,7 +39,7 @@ def run(case, checkpoint, epochs=EPOCHS, *, change=lambda recipe: recipe, report
     recipe = change(build(case, DATA, SEED))
     trained = train(
         recipe,
-        DATA.train,
+        DATA,
         training(epochs),
         seed=SEED,
         device=CPU,
@@ -82,12 +82,12 @@ def stop_before(call):
     def change(recipe):
         calls = 0
 
-        def objective(model, batch, step):
+        def objective(model, batch, clock):
             nonlocal calls
             calls += 1
             if calls == call:
                 raise Stop
-            return recipe.objective(model, batch, step)
+            return recipe.objective(model, batch, clock)
 
         return replace(recipe, objective=objective)
 
@@ -123,15 +123,21 @@ class Watching:
     """A procedure that trains nothing and keeps what passes."""
 
     def __init__(self):
-        self.labels, self.steps = [], []
+        self.labels, self.clocks = [], []
 
-    def prepare(self, model, optimizer):
-        pass
+    def prepare(self, setting):
+        self.model = setting.model
 
-    def step(self, model, objective, batch, step):
+    def step(self, objective, batch, clock):
         self.labels.append(batch.y)
-        self.steps.append(step)
-        return objective(model, batch, step)
+        self.clocks.append(tuple(map(float, clock)))
+        return objective(self.model, batch, clock)
+
+    def epoch_done(self):
+        return {}
+
+    def scale_rate(self, factor):
+        pass
 
     def state_dict(self):
         return {}
@@ -140,7 +146,7 @@ class Watching:
         pass
 
 
-def label_means(model, batch, step):
+def label_means(model, batch, clock):
     y = batch.y.float()
     return {"loss": y.mean(), "square": y.square().mean(), "constant": torch.tensor(2.5)}
 
@@ -148,7 +154,7 @@ def label_means(model, batch, step):
 @law
 @given(size=st.integers(1, 60), batch_size=st.integers(1, 70), epochs=st.integers(1, 3))
 def test_the_history_is_the_exact_mean_over_the_data(tmp_path_factory, size, batch_size, epochs):
-    data = replace(split(size), labels=torch.arange(size))
+    data = replace(DATA, train=replace(split(size), labels=torch.arange(size)))
     watching = Watching()
     trained = train(
         Recipe(tiny_model(), label_means, watching),
@@ -172,7 +178,8 @@ def test_the_history_is_the_exact_mean_over_the_data(tmp_path_factory, size, bat
     sizes = [len(labels) for labels in watching.labels]
     rest = [size % batch_size] if size % batch_size else []
     assert sizes == epochs * ([batch_size] * (size // batch_size) + rest)
-    assert watching.steps == list(range(1, len(sizes) + 1))
+    steps = range(1, len(sizes) + 1)
+    assert watching.clocks == [(step, step * batch_size / size) for step in steps]
 
 
 @methods
@@ -229,9 +236,9 @@ def test_steps_count_on_after_a_stop(checkpoint):
     steps = []
 
     def note(recipe):
-        def objective(model, batch, step):
-            steps.append(step)
-            return recipe.objective(model, batch, step)
+        def objective(model, batch, clock):
+            steps.append(int(clock.step))
+            return recipe.objective(model, batch, clock)
 
         return replace(recipe, objective=objective)
 
@@ -263,7 +270,7 @@ def test_the_seed_decides(checkpoint, tmp_path):
     _, model, _ = run(case, checkpoint)
     recipe = build(case, DATA, SEED + 1)
     other = tmp_path / "other.pt"
-    train(recipe, DATA.train, training(EPOCHS), seed=SEED + 1, device=CPU, checkpoint=other)
+    train(recipe, DATA, training(EPOCHS), seed=SEED + 1, device=CPU, checkpoint=other)
     x = all_of(DATA.test).x
     assert not torch.allclose(recipe.model.infer(x).mean, model.infer(x).mean)
 
@@ -277,9 +284,9 @@ def test_a_loss_that_leaves_the_numbers_ends_the_history_before_it(value, epoch,
     case = LATENT_CASES[-1]
 
     def explode(recipe):
-        def objective(model, batch, step):
-            terms = dict(recipe.objective(model, batch, step))
-            if step == epoch * STEPS:  # the last step of the epoch
+        def objective(model, batch, clock):
+            terms = dict(recipe.objective(model, batch, clock))
+            if clock.step == epoch * STEPS:  # the last step of the epoch
                 terms["loss"] = terms["loss"] * 0 + value
             return terms
 
@@ -301,7 +308,7 @@ def test_a_loss_that_leaves_the_numbers_ends_the_history_before_it(value, epoch,
 def test_a_learning_rate_without_measure_diverges_or_stays_finite(case, checkpoint):
     recipe = build(case, DATA, SEED)
     settings = training(EPOCHS, lr=1e30)
-    trained = train(recipe, DATA.train, settings, seed=SEED, device=CPU, checkpoint=checkpoint)
+    trained = train(recipe, DATA, settings, seed=SEED, device=CPU, checkpoint=checkpoint)
     assert all(math.isfinite(value) for epoch in trained.history for value in epoch.values())
     if trained.diverged is None:
         assert len(trained.history) == EPOCHS
@@ -312,11 +319,11 @@ def test_a_learning_rate_without_measure_diverges_or_stays_finite(case, checkpoi
 class LastStepBreaks(Joint):
     """Leaves a weight that is not a number behind the very last step."""
 
-    def step(self, model, objective, batch, step):
-        terms = super().step(model, objective, batch, step)
-        if step == EPOCHS * STEPS:
+    def step(self, objective, batch, clock):
+        terms = super().step(objective, batch, clock)
+        if clock.step == EPOCHS * STEPS:
             with torch.no_grad():
-                next(model.parameters()).view(-1)[0] = float("nan")
+                next(self.setting.model.parameters()).view(-1)[0] = float("nan")
         return terms
 
 

@@ -5,16 +5,17 @@ import shutil
 
 import pytest
 import torch
-from fixtures import all_of, dataset, split, tiny_model
+from fixtures import all_of, at, dataset, split, tiny_model
 from torch import nn
 
 from vaebench.data.loading import Dataset
 from vaebench.errors import UserError
 from vaebench.objectives.elbo import negative_elbo, reconstruction
-from vaebench.registry.runs import Optimizer, Plateau, Training
+from vaebench.registry.runs import Optimizer, Plateau, Reload, Training
 from vaebench.training import checkpoints
 from vaebench.training.loop import train
 from vaebench.training.monitors import make_monitor
+from vaebench.training.procedures import Joint
 from vaebench.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -43,7 +44,7 @@ def fit(checkpoint, training, recipe=None, seen=None):
 
     trained = train(
         recipe,
-        here.train,
+        here,
         training,
         seed=1,
         device=CPU,
@@ -63,8 +64,23 @@ class TestWhatIsMonitored:
         here, model = data(), tiny_model("deterministic")
         recipe = Recipe(model, reconstruction)
         monitor = make_monitor(recipe, settings(monitor="validation-loss"), here)
-        wanted = reconstruction(model, all_of(here.validation), 0)["loss"]
-        assert monitor(model, 0) == pytest.approx(wanted.item(), rel=1e-6)
+        wanted = reconstruction(model, all_of(here.validation), at(1))["loss"]
+        assert monitor(model, at(1)) == pytest.approx(wanted.item(), rel=1e-6)
+
+    def test_the_negative_elbo_has_the_whole_kl_whatever_the_objective(self):
+        here, model = data(), tiny_model()
+        recipe = Recipe(model, reconstruction)
+        monitor = make_monitor(recipe, settings(monitor="validation-negative-elbo"), here)
+        torch.manual_seed(0)
+        found = monitor(model, at(1))
+        torch.manual_seed(0)
+        sizes = [len(b) for b in torch.split(torch.arange(len(here.validation)), 8)]
+        batches = torch.split(torch.arange(len(here.validation)), 8)
+        with torch.no_grad():
+            losses = [negative_elbo(model, here.validation.take(b), at(1)) for b in batches]
+        whole = sum(n * float(terms["loss"]) for n, terms in zip(sizes, losses, strict=True))
+        wanted = whole / sum(sizes)
+        assert found == pytest.approx(wanted, rel=1e-6)
 
     def test_the_squared_error_is_that_of_the_test_set(self):
         here, model = data(), tiny_model()
@@ -73,14 +89,14 @@ class TestWhatIsMonitored:
         )
         x = all_of(here.test).x
         error = (model.decoder.mean(model.infer(x).mean) - x).square().flatten(1).sum(1)
-        assert monitor(model, 0) == pytest.approx(error.mean().item(), rel=1e-6)
+        assert monitor(model, at(1)) == pytest.approx(error.mean().item(), rel=1e-6)
 
     def test_it_sees_evaluation_mode_without_gradients(self, tmp_path):
         modes = []
 
-        def watching(model, batch, step):
+        def watching(model, batch, clock):
             modes.append((model.training, torch.is_grad_enabled()))
-            return negative_elbo(model, batch, step)
+            return negative_elbo(model, batch, clock)
 
         fit(
             tmp_path / "c.pt",
@@ -103,7 +119,7 @@ class TestWhatIsMonitored:
         ],
     )
     def test_what_needs_a_monitor_is_told(self, change):
-        with pytest.raises(UserError, match="need a `monitor`"):
+        with pytest.raises(UserError, match="needs a `monitor`"):
             Training.read({**settings().model_dump(), **change}, "here")
 
 
@@ -128,9 +144,9 @@ class TestTheBestEpoch:
         assert not equal(model.state_dict(), seen[-1])
 
     def test_it_survives_a_loss_that_is_not_finite(self, tmp_path):
-        def breaking(model, batch, step):
-            terms = dict(negative_elbo(model, batch, step))
-            if step > 15 and model.training:
+        def breaking(model, batch, clock):
+            terms = dict(negative_elbo(model, batch, clock))
+            if clock.step > 15 and model.training:
                 terms["loss"] = terms["loss"] * math.nan
             return terms
 
@@ -144,15 +160,57 @@ class TestTheBestEpoch:
         assert trained.stopped is None and "nan in epoch 4" in trained.diverged
 
 
-@pytest.mark.parametrize("done", [1, 2, 4])
-def test_a_stop_between_epochs_leaves_no_trace(done, tmp_path):
-    """The rate comes from the history, the best weights from the checkpoint."""
-    training = settings(
-        epochs=7,
-        monitor="validation-loss",
+class TestReload:
+    """A rate far too high, so that the loss rises again and again."""
+
+    TRAINING = settings(
+        epochs=40,
+        optimizer=Optimizer(name="adam", lr=1.0),
+        monitor="validation-negative-elbo",
         keep="best",
-        schedule=PLATEAU,
+        schedule=Reload(name="reload", factor=0.5, patience=2, most=3),
     )
+
+    def test_it_goes_back_to_the_best_weights_with_a_fresh_optimiser(self, tmp_path):
+        events = []
+
+        class Watching(Joint):
+            def restart(self):
+                super().restart()
+                model = self.setting.model
+                events.append({k: v.clone() for k, v in model.state_dict().items()})
+
+            def scale_rate(self, factor):
+                super().scale_rate(factor)
+                events.append(factor)
+
+        seen = []
+        recipe = Recipe(tiny_model(), negative_elbo, Watching())
+        trained, model = fit(tmp_path / "c.pt", self.TRAINING, recipe, seen)
+        values = [epoch["monitored"] for epoch in trained.history]
+        assert 6 <= len(values) < 40  # the third decay ended it
+        factors = [event for event in events if isinstance(event, float)]
+        assert factors[0] == 1.0 and factors[-1] == 0.25 and len(factors) == len(values)
+        restarts = [event for event in events[1:] if isinstance(event, dict)]
+        assert len(restarts) == 2
+        for state, epochs in zip(restarts, (factors.index(0.5), factors.index(0.25)), strict=True):
+            best = min(range(epochs), key=values.__getitem__)
+            assert equal(state, seen[best]) and epochs - best > 2
+        assert equal(model.state_dict(), seen[values.index(min(values))])
+
+    def test_it_needs_the_best_epoch(self):
+        told = {**self.TRAINING.model_dump(), "keep": None}
+        with pytest.raises(UserError, match="goes back to the best epoch: say `keep: best`"):
+            Training.read(told, "here")
+
+
+@pytest.mark.parametrize("done", [1, 2, 4, 5, 9])
+@pytest.mark.parametrize("name", ["plateau", "reload"])
+def test_a_stop_between_epochs_leaves_no_trace(name, done, tmp_path):
+    """The rate comes from the history, the best weights from the checkpoint."""
+    training = TestReload.TRAINING
+    if name == "plateau":
+        training = settings(epochs=10, monitor="validation-loss", keep="best", schedule=PLATEAU)
     straight, model = fit(tmp_path / "straight.pt", training)
     assert straight.history[-1]["monitored"] != straight.history[0]["monitored"]
     fit(tmp_path / "parts.pt", training.model_copy(update={"epochs": done}))
@@ -162,13 +220,13 @@ def test_a_stop_between_epochs_leaves_no_trace(done, tmp_path):
     one, other = (checkpoints.load(tmp_path / name) for name in ("straight.pt", "parts.pt"))
     assert equal(one["best"], other["best"]) and equal(one["model"], other["model"])
     rates = [c["procedure"]["param_groups"][0]["lr"] for c in (one, other)]
-    assert rates[0] == rates[1] < 0.05
+    assert rates[0] == rates[1] < training.optimizer.lr
 
 
 def test_the_short_last_batch_can_be_left_out(tmp_path):
     sizes = []
 
-    def objective(model, batch, step):
+    def objective(model, batch, clock):
         sizes.append(len(batch.y))
         return {"loss": model(batch.x.flatten(1)).square().mean()}
 

@@ -2,11 +2,17 @@
 
 import pytest
 import torch
-from fixtures import random_batch, tiny_model
+from fixtures import at, dataset, random_batch, tiny_model, training
 
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.registry.runs import Optimizer
-from vaebench.training.procedures import Joint, make_optimizer
+from vaebench.training.procedures import Joint, Setting, make_optimizer
+
+
+def setting(model, optimizer, **change):
+    """What a procedure trains: a model on data of its own."""
+    settings = training().model_copy(update={"optimizer": optimizer, **change})
+    return Setting(model, settings, dataset().train)
 
 
 def step_by_hand(model, states, number, settings):
@@ -33,14 +39,14 @@ def step_by_hand(model, states, number, settings):
 def test_joint_is_adam_on_all_parameters(head, settings):
     ours, theirs = (tiny_model(head, seed=1).double() for _ in range(2))
     procedure = Joint()
-    procedure.prepare(ours, settings)
+    procedure.prepare(setting(ours, settings))
     states = [{"m": torch.zeros_like(p), "v": torch.zeros_like(p)} for p in theirs.parameters()]
     for number in range(1, 6):
         batch = random_batch(7, seed=number)
         torch.manual_seed(number)
-        terms = procedure.step(ours, negative_elbo, batch, number)
+        terms = procedure.step(negative_elbo, batch, at(number))
         torch.manual_seed(number)
-        expected = negative_elbo(theirs, batch, number)
+        expected = negative_elbo(theirs, batch, at(number))
         torch.testing.assert_close(terms["loss"], expected["loss"], rtol=1e-12, atol=1e-12)
         theirs.zero_grad()
         expected["loss"].backward()
@@ -66,7 +72,7 @@ def test_the_fused_adam_is_torchs_own():
             batch = random_batch(7, seed=number)
             x = batch.x.float()
             optimizer.zero_grad()
-            negative_elbo(model, type(batch)(x, batch.y), 1)["loss"].backward()
+            negative_elbo(model, type(batch)(x, batch.y), at(1))["loss"].backward()
             optimizer.step()
     start = dict(tiny_model(seed=1).named_parameters())
     for name, parameter in models[0].named_parameters():
@@ -76,25 +82,43 @@ def test_the_fused_adam_is_torchs_own():
 
 def test_a_step_before_prepare_is_refused():
     with pytest.raises(RuntimeError, match="prepare"):
-        Joint().step(tiny_model().double(), negative_elbo, random_batch(3), 1)
+        Joint().step(negative_elbo, random_batch(3), at(1))
 
 
 def test_the_state_of_a_procedure_goes_on_where_it_was():
     settings = Optimizer(name="adam", lr=0.05)
 
-    def steps(model, procedure, numbers):
+    def steps(procedure, numbers):
         for number in numbers:
             torch.manual_seed(number)
-            procedure.step(model, negative_elbo, random_batch(7, seed=number), number)
+            procedure.step(negative_elbo, random_batch(7, seed=number), at(number))
 
     straight, first, second = (tiny_model(seed=1).double() for _ in range(3))
     procedures = [Joint() for _ in range(3)]
     for model, procedure in zip((straight, first, second), procedures, strict=True):
-        procedure.prepare(model, settings)
-    steps(straight, procedures[0], range(1, 7))
-    steps(first, procedures[1], range(1, 4))
+        procedure.prepare(setting(model, settings))
+    steps(procedures[0], range(1, 7))
+    steps(procedures[1], range(1, 4))
     second.load_state_dict(first.state_dict())
     procedures[2].load_state_dict(procedures[1].state_dict())
-    steps(second, procedures[2], range(4, 7))
+    steps(procedures[2], range(4, 7))
     for name, parameter in second.named_parameters():
         assert torch.equal(parameter, straight.get_parameter(name))
+
+
+@pytest.mark.parametrize("largest", [0.5, 1e6])
+def test_the_gradient_of_all_parameters_is_clipped_together(largest):
+    """To its own direction and the largest norm; below that it is left alone."""
+    model = tiny_model(seed=1).double()
+    procedure = Joint()
+    procedure.prepare(setting(model, Optimizer(name="adam", lr=0.01), clip=largest))
+    batch = random_batch(7)
+    torch.manual_seed(2)
+    negative_elbo(model, batch, at(1))["loss"].backward()
+    wanted = torch.cat([p.grad.flatten() for p in model.parameters()])
+    torch.manual_seed(2)
+    procedure.step(negative_elbo, batch, at(1))
+    found = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert wanted.norm() > 0.5
+    wanted = wanted * min(1.0, largest / float(wanted.norm()))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=0.0)

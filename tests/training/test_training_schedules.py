@@ -1,12 +1,15 @@
 """Learning rates against torch's own schedulers."""
 
+import math
+
 import torch
+from fixtures import dataset, training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaebench.registry.runs import Optimizer, Plateau, Steps
-from vaebench.training.procedures import Joint
-from vaebench.training.schedules import rate_factor
+from vaebench.registry.runs import Plateau, Reload, Steps
+from vaebench.training.procedures import Joint, Setting
+from vaebench.training.schedules import Course, course
 
 law = settings(deadline=None)
 factors = st.sampled_from([0.1, 0.5, 0.9])
@@ -35,16 +38,16 @@ def test_a_plateau_is_torchs_for_positive_values(factor, patience, threshold, mo
             optimizer, factor=factor, patience=patience, threshold=threshold, eps=0.0
         )
 
-    ours = [rate_factor(schedule, n, monitored[:n]) for n in range(len(monitored) + 1)]
+    ours = [course(schedule, n, monitored[:n]).factor for n in range(len(monitored) + 1)]
     torch.testing.assert_close(ours, torch_rates(make, monitored), rtol=1e-12, atol=0.0)
 
 
 def test_a_plateau_takes_a_rise_for_no_fall_below_zero():
     """torch's relative threshold is 1 % of -100 in the wrong direction: -99.5 would pass."""
     schedule = Plateau(name="plateau", factor=0.5, patience=0, threshold=0.01)
-    assert rate_factor(schedule, 2, [-100.0, -99.5]) == 0.5
-    assert rate_factor(schedule, 2, [-100.0, -100.5]) == 0.5  # below, but by less than 1 %
-    assert rate_factor(schedule, 2, [-100.0, -102.0]) == 1.0
+    assert course(schedule, 2, [-100.0, -99.5]).factor == 0.5
+    assert course(schedule, 2, [-100.0, -100.5]).factor == 0.5  # below, but by less than 1 %
+    assert course(schedule, 2, [-100.0, -102.0]).factor == 1.0
 
 
 @law
@@ -55,14 +58,47 @@ def test_steps_are_torchs(factor, every, epochs):
     for _ in range(epochs):
         optimizer.step()
         scheduler.step()
-    ours = rate_factor(Steps(name="steps", factor=factor, every=every), epochs, [])
+    ours = course(Steps(name="steps", factor=factor, every=every), epochs, []).factor
     torch.testing.assert_close(ours, optimizer.param_groups[0]["lr"], rtol=1e-12, atol=0.0)
 
 
 def test_the_procedure_scales_the_rate_it_began_with():
     model = torch.nn.Linear(2, 2)
     procedure = Joint()
-    procedure.prepare(model, Optimizer(name="adam", lr=0.02))
+    settings = training(lr=0.02)
+    procedure.prepare(Setting(model, settings, dataset().train))
     for factor in (0.5, 0.25, 1.0):
         procedure.scale_rate(factor)
         assert [g["lr"] for g in procedure.optimizer.param_groups] == [0.02 * factor]
+
+
+def decays_as_he_et_al(monitored, patience, most):
+    """Their loop: after which epochs the best weights are loaded, and after which it ends."""
+    best, not_improved, decays, reloads = math.inf, 0, 0, []
+    for epoch, loss in enumerate(monitored, start=1):
+        if loss > best:
+            not_improved += 1
+            if not_improved >= patience:
+                not_improved = 0
+                decays += 1
+                reloads.append(epoch)
+        else:
+            not_improved, best = 0, loss
+        if decays == most:
+            return reloads, epoch
+    return reloads, None
+
+
+@law
+@given(factors, st.integers(1, 4), st.integers(1, 3), values)
+def test_a_reload_decays_as_he_et_al(factor, patience, most, monitored):
+    schedule = Reload(name="reload", factor=factor, patience=patience, most=most)
+    reloads, end = decays_as_he_et_al(monitored, patience, most)
+    for done in range((end or len(monitored)) + 1):
+        ours = course(schedule, done, monitored[:done])
+        count = sum(epoch <= done for epoch in reloads)
+        assert ours == Course(factor**count, done in reloads, over=done == end)
+
+
+def test_without_a_schedule_nothing_changes():
+    assert course(None, 3, [1.0, 2.0, 3.0]) == Course(1.0)

@@ -13,7 +13,7 @@ from vaebench.cli.planning import duration
 from vaebench.data import catalog
 from vaebench.registry.expansion import Measurement, expand
 from vaebench.registry.loading import load_table
-from vaebench.registry.runs import Optimizer, Plateau, Run, Steps
+from vaebench.registry.runs import Optimizer, Plateau, Reload, Run, Steps
 from vaebench.registry.selection import Selection
 from vaebench.results.explanation import Explanation, Seed, explain, sparkline
 from vaebench.results.grid import DASH
@@ -136,6 +136,9 @@ def _run_lines(told: Explanation) -> Iterator[tuple[str, str]]:
         for name, file in told.measurement.evaluation.files.items():
             yield "file", f"{name}: {file}"
     yield "data", _data(run) + _each(done, _sha)
+    if told.measurement is not None and told.measurement.evaluation.data is not None:
+        view = told.measurement.evaluation.data.model_dump(exclude_none=True).items()
+        yield "evaluated on", ", ".join(f"{name} {_plain(value)}" for name, value in view)
     yield "training", _training(run)
     yield "protocol", f"{run.paper} {run.version}, {told.spec.source}"
     for name, what in (
@@ -207,6 +210,7 @@ def _training(run: Run) -> str:
         f"{training.epochs} epochs",
         f"batch size {training.batch_size}",
         _named(training.optimizer),
+        f"gradients clipped to norm {_plain(training.clip)}" if training.clip else "",
         f"rate by {_named(training.schedule)}" if training.schedule else "",
         f"the best by {training.monitor}" if training.keep else "",
         "without a short last batch" if training.drop_last else "",
@@ -214,7 +218,7 @@ def _training(run: Run) -> str:
     return ", ".join(part for part in told if part)
 
 
-def _named(settings: Optimizer | Plateau | Steps) -> str:
+def _named(settings: Optimizer | Plateau | Steps | Reload) -> str:
     """`adam (lr 0.001, …)`."""
     rest = settings.model_dump(exclude={"name"}).items()
     return f"{settings.name} ({', '.join(f'{name} {_plain(value)}' for name, value in rest)})"

@@ -28,7 +28,7 @@ def run_plan(
     keep_freed_memory()
     views = Views(data_dir)
     open_work = plan.open(store)
-    views.require(entry.run.data for entry in open_work)
+    views.require(view for entry in open_work for view in entry.views)
     session = Session(open_work, store, reporter, after_run)
     while session.schedule.unfinished:
         work = session.take()
@@ -45,7 +45,7 @@ def evaluate_again(
 ) -> Iterator[tuple[str, str | None]]:
     """Repeat evaluations of finished runs: each id with what changed, None where it failed."""
     views = Views(data_dir)
-    views.require(entry.run.data for entry in work)
+    views.require(view for entry in work for view in entry.views)
     for number, entry in enumerate(work, start=1):
         before = store.record(entry.run.id)
         numerics = Numerics(**before["provenance"]["numerics"]) if before else resolve()

@@ -11,7 +11,7 @@ from vaebench.data.views import split_sizes
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.expansion import Expansion, Origin
-from vaebench.registry.runs import Evaluation, Run
+from vaebench.registry.runs import DataView, Evaluation, Run
 from vaebench.store.store import Record, Store, plain
 
 _UNKNOWN_STEP_SECONDS = 0.02
@@ -37,6 +37,12 @@ class Work:
     def missing(self, store: Store) -> list[Evaluation]:
         """The evaluations that the store does not hold."""
         return [e for e in self.evaluations.values() if not store.has_values(self.run, e)]
+
+    @property
+    def views(self) -> list[DataView]:
+        """The views of the data that the run and its evaluations see."""
+        others = [entry.data for entry in self.evaluations.values() if entry.data is not None]
+        return [self.run.data, *others]
 
     @property
     def inputs(self) -> dict[str, Run]:
@@ -127,7 +133,8 @@ def make_plan(
             work[run_id].evaluations[evaluation.key] = evaluation
     work = _ordered(work)
     for run_id, entry in work.items():
-        split_sizes(entry.run.data)
+        for view in entry.views:
+            split_sizes(view)
         if run_id in origins:
             entry.place, entry.step_ms = origins[run_id].place, origins[run_id].step_ms
     return Plan(work)

@@ -21,7 +21,7 @@ from vaebench.errors import UserError
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter
 from vaebench.registry.canonical import digest
-from vaebench.registry.runs import Evaluation, Run
+from vaebench.registry.runs import DataView, Evaluation, Run
 from vaebench.store import provenance
 from vaebench.store.atomic import write_bytes
 from vaebench.store.store import Record, Store, plain
@@ -54,7 +54,7 @@ def execute(
         # (Those that took other runs' models are made again when a table asks for them.)
         for old in record["evaluations"].values():
             if "inputs" not in old:
-                entry = Evaluation(old["name"], old["parameters"])
+                entry = _stored_evaluation(old)
                 wanted.setdefault(entry.key, entry)
         record = None
     if record is None:
@@ -67,6 +67,12 @@ def execute(
     if record["status"] == "done":
         _evaluate(work, wanted, views, store, record, reporter, again)
     return record
+
+
+def _stored_evaluation(old: Mapping[str, Any]) -> Evaluation:
+    """An evaluation that a record holds, but for the models that it took."""
+    view = DataView.model_validate(old["data"]) if "data" in old else None
+    return Evaluation(old["name"], old["parameters"], files=old.get("files", {}), data=view)
 
 
 def trained_model(run: Run, views: Views, store: Store) -> nn.Module:
@@ -118,7 +124,7 @@ def _train(
     recipe = methods.build(run.method, data.info, run.arguments, inputs)
     trained = train(
         recipe.compiled() if settings.compile else recipe,
-        here.train,
+        here,
         run.training,
         seed=run.seed,
         device=device,
@@ -169,12 +175,11 @@ def _evaluate(
     if not open_evaluations:
         return
     device = Numerics(**record["provenance"]["numerics"]).apply()
-    data = views.load(work.run.data)
     model = trained_model(work.run, views, store).to(device)
-    here = data.to(device)
     for key, entry in open_evaluations.items():
         reporter.evaluating(work, entry.name)
         started = time.perf_counter()
+        here = views.load(entry.data or run.data).to(device)
         judges = _models(entry.inputs, views, store)
         taken = {name: judge.to(device) for name, judge in judges.items()} | {
             name: views.weights(file) for name, file in entry.files.items()
@@ -185,6 +190,7 @@ def _evaluate(
             "parameters": plain(entry.parameters),
             **({"inputs": {n: run.id for n, run in entry.inputs.items()}} if entry.inputs else {}),
             **({"files": dict(entry.files)} if entry.files else {}),
+            **({"data": entry.data.model_dump(exclude_none=True)} if entry.data else {}),
             "values": values,
         }
         seconds = time.perf_counter() - started

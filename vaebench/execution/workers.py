@@ -223,7 +223,7 @@ def run_plan(
     stops before anything starts. Runs that another process works on are waited for, and taken over
     if it leaves them."""
     open_work = plan.open(store)
-    Views(data_dir).require(entry.run.data for entry in open_work)
+    Views(data_dir).require(view for entry in open_work for view in entry.views)
     session = Session(open_work, store, reporter, after_run)
     assignment = Assignment(
         store.root.absolute(),

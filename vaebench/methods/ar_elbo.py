@@ -33,6 +33,7 @@ from vaebench.models.posteriors import (
 )
 from vaebench.models.priors import StandardGaussian
 from vaebench.models.two_stage import TwoStageModel
+from vaebench.objectives.clock import Clock
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.objectives.gaussian import (
     Adaptive,
@@ -178,8 +179,8 @@ def second_stage(data: DataInfo, *, first: LatentModel, hidden: int) -> Recipe:
     if not isinstance(hidden, int) or hidden < 1:
         raise ValueError(f"hidden is {hidden!r}; expected a size from 1")
 
-    def objective(model: TwoStageModel, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        return negative_elbo(model.prior.vae, batch, step)
+    def objective(model: TwoStageModel, batch: Batch, clock: Clock) -> Mapping[str, Tensor]:
+        return negative_elbo(model.prior.vae, batch, clock)
 
     def examples(split: Split) -> Codes:
         posterior = posteriors(first, split)

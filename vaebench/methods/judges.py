@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from vaebench.data.loading import Batch, DataInfo
 from vaebench.methods import method
 from vaebench.models.classifiers import pooled, strided
+from vaebench.objectives.clock import Clock
 from vaebench.training.recipe import Recipe
 
 
@@ -34,14 +35,14 @@ def attributes(data: DataInfo, *, filters: Sequence[int]) -> Recipe:
     return Recipe(strided(data.shape, filters, data.attributes), attribution)
 
 
-def classification(model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+def classification(model: nn.Module, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """The cross-entropy in nats, and the share of right answers in percent."""
     logits = model(batch.x)
     right = (logits.argmax(-1) == batch.y).float().mean()
     return {"loss": F.cross_entropy(logits, batch.y), "accuracy": 100 * right}
 
 
-def attribution(model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+def attribution(model: nn.Module, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """The same for attributes [B, A] of 0 and 1, as means over them."""
     logits = model(batch.x)
     loss = F.binary_cross_entropy_with_logits(logits, batch.y.to(logits.dtype))

@@ -1,1 +1,1 @@
-"""Objectives: `(model, batch, step) -> terms`, named scalars with `loss` among them."""
+"""Objectives: `(model, batch, clock) -> terms`, named scalars with `loss` among them."""

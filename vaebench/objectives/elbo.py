@@ -5,16 +5,17 @@ from torch import Tensor
 from vaebench.data.loading import Batch
 from vaebench.models.divergence import kl_divergence
 from vaebench.models.latent import LatentModel
+from vaebench.objectives.clock import Clock
 
 
-def reconstruction(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def reconstruction(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """Mean of -log p(x|z) over the batch, in nats: the loss of an autoencoder."""
     z = model.infer(batch.x).rsample(1)
     rec = -model.decoder.log_prob(batch.x, z).mean()
     return {"loss": rec, "rec": rec}
 
 
-def negative_elbo(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def negative_elbo(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """Mean of -log p(x|z) + KL(q(z|x) || p(z)), one draw of z a datum, in nats (IGP, Eq. 1)."""
     posterior = model.infer(batch.x)
     z = posterior.rsample(1)

@@ -16,16 +16,17 @@ from vaebench.models.divergence import kl_divergence
 from vaebench.models.gaussian_decoder import GaussianDecoder
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import Posterior
+from vaebench.objectives.clock import Clock
 
 
-def squared_error(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def squared_error(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """mean_b ||x - mu(z)||^2: the loss of an autoencoder."""
     _, _, residuals = _decoded(model, batch)
     error = residuals.square().sum(1).mean()
     return {"loss": error, "squared_error": error}
 
 
-def fixed_variance(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def fixed_variance(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """mean_b [||x - mu(z)||^2 / (2 sigma_x^2) + KL] with one fixed sigma_x^2 (Eq. 1)."""
     posterior, z, residuals = _decoded(model, batch)
     error = residuals.square().sum(1).mean()
@@ -33,7 +34,9 @@ def fixed_variance(model: LatentModel, batch: Batch, step: int) -> dict[str, Ten
     return _terms(error / (2 * sigma_x2), _kl(model, posterior, z), error, sigma_x2)
 
 
-def deterministic_fixed_variance(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def deterministic_fixed_variance(
+    model: LatentModel, batch: Batch, clock: Clock
+) -> dict[str, Tensor]:
     """`fixed_variance` in the limit sigma_z^2 = 0 without its infinite constant (Table 1).
 
     The KL leaves `penalty`, mean_b ||mu||^2 / 2.
@@ -52,7 +55,7 @@ def deterministic_fixed_variance(model: LatentModel, batch: Batch, step: int) ->
     }
 
 
-def trained_variance(model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+def trained_variance(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """J_rec + KL with the variances that the decoder has learnt so far (Eq. 10)."""
     posterior = model.infer(batch.x)
     z = posterior.rsample(1)
@@ -76,7 +79,7 @@ class Adaptive:
     def __post_init__(self) -> None:
         check_form(self.form)
 
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         posterior, z, residuals = _decoded(model, batch)
         rec = variance_models.objective(self.form, residuals, self.eps)
         error = residuals.detach().square().sum(1).mean()

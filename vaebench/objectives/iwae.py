@@ -8,6 +8,7 @@ from vaebench.data.loading import Batch
 from vaebench.estimators.importance import importance_bound, normalised_weights
 from vaebench.models.divergence import log_ratio
 from vaebench.models.latent import LatentModel
+from vaebench.objectives.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ImportanceWeighted:
         if not isinstance(self.samples, int) or self.samples < 1:
             raise ValueError(f"samples is {self.samples!r}; expected a number from 1")
 
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         posterior = model.infer(batch.x)  # once: the k draws differ by their noise alone
         z = posterior.rsample(self.samples)
         log_weights = model.decoder.log_prob(batch.x, z) - log_ratio(posterior, model.prior, z)

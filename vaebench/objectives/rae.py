@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vaebench.data.loading import Batch
 from vaebench.models.latent import LatentModel
+from vaebench.objectives.clock import Clock
 from vaebench.objectives.gaussian import gaussian_decoder
 
 
@@ -26,7 +27,7 @@ class DecoderL2:
     weight: float
     layers: tuple[type[nn.Module], ...]
 
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         z = model.infer(batch.x).mean
         mean = model.decoder.mean(z)
         kernels = [
@@ -54,7 +55,7 @@ class GradientPenalty:
         if self.gradient not in ("outputs", "jacobian"):
             raise ValueError(f"gradient is {self.gradient!r}; expected outputs or jacobian")
 
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         training = torch.is_grad_enabled()
         with torch.enable_grad():  # the slope is needed where nothing is trained, too
             z = model.infer(batch.x).mean.requires_grad_()

@@ -7,6 +7,7 @@ from torch import Tensor
 from vaebench.data.loading import Batch
 from vaebench.estimators.mmd import imq_mmd
 from vaebench.models.latent import LatentModel
+from vaebench.objectives.clock import Clock
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # those of the authors' code
 
@@ -20,7 +21,7 @@ class WaeMmd:
 
     weight: float
 
-    def __call__(self, model: LatentModel, batch: Batch, step: int) -> dict[str, Tensor]:
+    def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         z = model.infer(batch.x).rsample(1)[0]
         error = (batch.x - model.decoder.mean(z)).square().flatten(1).sum(1).mean()
         prior = model.prior.sample(len(z), z.device).to(z.dtype)

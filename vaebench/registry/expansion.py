@@ -128,12 +128,16 @@ def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
                 name: resolved.input(needed, context._replace(where=f"{where}: inputs.{name}"))
                 for name, needed in column.inputs.items()
             }
+    view = None
+    if column.data:
+        seen = merge(runs[0].data.model_dump(), column.data)
+        view = DataView.read(seen, f"{where}: data")
     return Measurement(
         key=key,
         column=column,
         runs=tuple(runs),
         wanted=wanted,
-        evaluation=Evaluation(column.evaluation, parameters, inputs, column.files),
+        evaluation=Evaluation(column.evaluation, parameters, inputs, column.files, view),
         select=spec.select,
         extra=spec.rows[key.row].extra or column.extra,
     )

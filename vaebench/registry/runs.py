@@ -55,27 +55,50 @@ class Steps(Strict):
     every: int = Field(ge=1)
 
 
+class Reload(Strict):
+    """After `patience` epochs in a row above the lowest monitored value: back to the weights of the
+    best epoch, with fresh optimisers and the learning rate times `factor`; the `most`-th time ends
+    the training.
+
+    The decay of He et al. (2019), whose image models count so.
+    """
+
+    name: Literal["reload"]
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=1)
+    most: int = Field(ge=1)
+
+
 class Training(Strict):
     """How long and how a run trains.
 
-    `monitor` is measured after every epoch, in evaluation mode: the loss on the validation split,
-    or the squared error on the test set (a criterion that looks at test data: a paper must have
-    said so). `keep: best` ends with the weights of the epoch where it was lowest, else the last
-    count. `drop_last` leaves out the last batch of an epoch if it is smaller than the others.
+    `clip` is the largest norm of the gradient of all parameters together. `monitor` is measured
+    after every epoch, in evaluation mode: on the validation split the loss, or the negative ELBO
+    with the whole KL; or the squared error on the test set (a criterion that looks at test data: a
+    paper must have said so). `keep: best` ends with the weights of the epoch where it was lowest,
+    else the last count. `drop_last` leaves out the last batch of an epoch if it is smaller than the
+    others.
     """
 
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     optimizer: Optimizer
-    monitor: Literal["validation-loss", "test-squared-error"] | None = None
-    schedule: Annotated[Plateau | Steps, Field(discriminator="name")] | None = None
+    clip: float | None = Field(default=None, gt=0)
+    monitor: Literal["validation-loss", "validation-negative-elbo", "test-squared-error"] | None = (
+        None
+    )
+    schedule: Annotated[Plateau | Steps | Reload, Field(discriminator="name")] | None = None
     keep: Literal["best"] | None = None
     drop_last: bool | None = None
 
     @model_validator(mode="after")
     def _what_needs_a_monitor(self) -> "Training":
-        if self.monitor is None and (self.keep is not None or isinstance(self.schedule, Plateau)):
-            raise ValueError("`keep: best` and a plateau schedule need a `monitor`")
+        watching = self.keep is not None or isinstance(self.schedule, Plateau | Reload)
+        if self.monitor is None and watching:
+            name = "`keep: best`" if self.schedule is None else f"a {self.schedule.name} schedule"
+            raise ValueError(f"{name} needs a `monitor`")
+        if isinstance(self.schedule, Reload) and self.keep is None:
+            raise ValueError("a reload schedule goes back to the best epoch: say `keep: best`")
         return self
 
 
@@ -129,12 +152,14 @@ class Run:
 @dataclass(frozen=True)
 class Evaluation:
     """A named evaluator with its parameters, the runs whose trained models it takes, and the files
-    that it takes (names in the catalogue), all by the evaluator's argument."""
+    that it takes (names in the catalogue), all by the evaluator's argument. `data` is the view that
+    it sees if that is not the run's."""
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Run] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    data: DataView | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -149,4 +174,6 @@ class Evaluation:
             identity["inputs"] = {name: run.id for name, run in self.inputs.items()}
         if self.files:
             identity["files"] = dict(self.files)
+        if self.data is not None:
+            identity["data"] = self.data.model_dump(exclude_none=True)
         return f"{self.name}-{digest(identity, 8)}" if identity else self.name

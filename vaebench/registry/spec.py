@@ -71,11 +71,12 @@ class Column(Strict):
     `aggregation` over the seeds: the first alone; mean and population deviation; or the value of
     the seed that the table's `select` criterion picks. `also` adds an extra column with another.
 
-    `run` names the run under `runs` that is evaluated instead of the row's own. `inputs` are runs
-    whose trained models the evaluator takes, and `files` files that it takes, both by argument; a
-    file is named by its entry in the catalogue, and where it is not there the column stays open.
-    An extra column may be kept to some `groups`, and to the cells that a published one has, which
-    it stands `beside`.
+    `run` names the run under `runs` that is evaluated instead of the row's own. `data` is laid over
+    the run's view of the data, for this column alone; an empty value takes a setting away. `inputs`
+    are runs whose trained models the evaluator takes, and `files` files that it takes, both by
+    argument; a file is named by its entry in the catalogue, and where it is not there the column
+    stays open. An extra column may be kept to some `groups`, and to the cells that a published one
+    has, which it stands `beside`.
     """
 
     evaluation: str
@@ -88,6 +89,7 @@ class Column(Strict):
     also: Aggregation | None = None
     digits: int | None = None
     extra: bool = False
+    data: dict[str, Any] = {}
     run: str | None = None
     inputs: dict[str, InputRun] = {}
     files: dict[str, str] = {}

@@ -11,6 +11,9 @@ from torch import nn
 from vaebench.errors import UserError
 from vaebench.store.atomic import write_bytes
 
+# Raised when what a checkpoint of the loop holds, or what stands behind it, changes.
+_FORMAT = 2
+
 
 def save(state: dict[str, Any], path: Path) -> None:
     """Write tensors and plain values atomically."""
@@ -34,6 +37,22 @@ def load(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged file may raise almost anything
         raise damaged from error
+    return state
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write what training needs to go on."""
+    save({**state, "format": _FORMAT}, path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """What `save_state` wrote; UserError if another version of vaebench did."""
+    state = load(path)
+    if state.pop("format", None) != _FORMAT:
+        raise UserError(
+            f"{path}: left by another version of vaebench, which trained otherwise; "
+            "delete it, and the run begins anew"
+        )
     return state
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Split
+from vaebench.data.loading import Dataset
+from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Training
 from vaebench.training import checkpoints
+from vaebench.training.examples import Examples
 from vaebench.training.monitors import Monitor
-from vaebench.training.recipe import Examples, Recipe
-from vaebench.training.schedules import rate_factor
+from vaebench.training.procedures import Setting
+from vaebench.training.recipe import Recipe
+from vaebench.training.schedules import course
 
 Epoch = dict[str, float]
 
@@ -46,7 +49,7 @@ class _Progress:
 
 def train(
     recipe: Recipe,
-    data: Split,
+    data: Dataset,
     training: Training,
     *,
     seed: int,
@@ -60,29 +63,37 @@ def train(
     Whoever calls has seeded the global generator and built the recipe after that.
     """
     model, procedure = recipe.model.to(device), recipe.procedure
-    procedure.prepare(model, training.optimizer)
+    examples = recipe.examples(data.train)
+    validation = None if data.validation is None else recipe.examples(data.validation)
+    procedure.prepare(Setting(model, training, examples, validation))
     progress = _Progress([])
     if checkpoint.exists():
-        state = checkpoints.load(checkpoint)
+        state = checkpoints.load_state(checkpoint)
         model.load_state_dict(state["model"])
         procedure.load_state_dict(state["procedure"])
         checkpoints.restore_random_state(state["random"], device)
         progress = _Progress(state["history"], state["seconds"], state["best"])
     history = progress.history
-    examples = recipe.examples(data)
     started = time.perf_counter() - progress.seconds
 
     for epoch in range(len(history) + 1, training.epochs + 1):
         monitored = [done["monitored"] for done in history] if monitor else []
-        if training.schedule is not None:
-            procedure.scale_rate(rate_factor(training.schedule, len(history), monitored))
+        now = course(training.schedule, len(history), monitored)
+        if now.over:
+            break
+        if now.reload and progress.best is not None:
+            model.load_state_dict(progress.best)
+            procedure.restart()
+        procedure.scale_rate(now.factor)
         model.train()
         order = epoch_order(len(examples), seed, epoch).to(device)
         batches = _batches(order, training)
-        means = _epoch(recipe, examples, batches, epoch)
+        means = _epoch(recipe, examples, batches, epoch, training.batch_size)
         model.eval()
+        means.update(procedure.epoch_done())
         if monitor is not None and math.isfinite(means["loss"]):
-            means["monitored"] = monitor(model, epoch * len(batches))
+            steps = epoch * len(batches)
+            means["monitored"] = monitor(model, Clock.at(steps, training.batch_size, len(examples)))
         progress.seconds = time.perf_counter() - started
         report(epoch, means)
         if not all(math.isfinite(means[name]) for name in ("loss", "monitored") if name in means):
@@ -90,7 +101,7 @@ def train(
         if training.keep == "best" and means["monitored"] < min(monitored, default=math.inf):
             progress.best = {k: value.detach().clone() for k, value in model.state_dict().items()}
         history.append(means)
-        checkpoints.save(
+        checkpoints.save_state(
             {
                 "model": model.state_dict(),
                 "procedure": procedure.state_dict(),
@@ -116,14 +127,17 @@ def _batches(order: Tensor, training: Training) -> tuple[Tensor, ...]:
     return batches[:-1] if drop and len(batches) > 1 else batches
 
 
-def _epoch(recipe: Recipe, examples: Examples, batches: Sequence[Tensor], epoch: int) -> Epoch:
+def _epoch(
+    recipe: Recipe, examples: Examples, batches: Sequence[Tensor], epoch: int, batch_size: int
+) -> Epoch:
     """One pass over the examples: the mean of every term."""
     step = (epoch - 1) * len(batches)
     sums: dict[str, Tensor] = {}
     for index in batches:
         step += 1
         batch = examples.take(index)
-        terms = recipe.procedure.step(recipe.model, recipe.objective, batch, step)
+        clock = Clock.at(step, batch_size, len(examples))
+        terms = recipe.procedure.step(recipe.objective, batch, clock)
         for name, value in terms.items():  # summed on the device: reading one would wait for it
             weighted = value.detach() * len(index)
             sums[name] = sums[name] + weighted if name in sums else weighted

@@ -9,11 +9,15 @@ from torch import Tensor
 
 from vaebench.data.loading import Dataset, Split
 from vaebench.errors import UserError
+from vaebench.objectives.clock import Clock
+from vaebench.objectives.elbo import negative_elbo
 from vaebench.registry.runs import Training
-from vaebench.training.recipe import Examples, Recipe
+from vaebench.training.examples import Examples
+from vaebench.training.procedures import Objective
+from vaebench.training.recipe import Recipe
 
-# A function of the model, in evaluation mode, and of the number of steps done.
-Monitor = Callable[[Any, int], float]
+# A function of the model, in evaluation mode, and of the time.
+Monitor = Callable[[Any, Clock], float]
 
 
 def make_monitor(recipe: Recipe, training: Training, data: Dataset) -> Monitor | None:
@@ -31,21 +35,24 @@ def make_monitor(recipe: Recipe, training: Training, data: Dataset) -> Monitor |
             f"training.monitor: {data.info.name} has no validation split in this view; "
             "say how many training images it is made of: data.held_out"
         )
-    return _validation_loss(recipe, data.validation, training.batch_size)
+    whole = training.monitor == "validation-negative-elbo"
+    objective = negative_elbo if whole else recipe.objective
+    return _validation(objective, recipe, data.validation, training.batch_size)
 
 
-def _validation_loss(recipe: Recipe, split: Split, batch_size: int) -> Monitor:
+def _validation(objective: Objective, recipe: Recipe, split: Split, batch_size: int) -> Monitor:
+    """The mean of an objective's loss over the validation split."""
+
     @cache  # made when the model is on its device
     def examples() -> Examples:
         return recipe.examples(split)
 
     @torch.no_grad()
-    def validation_loss(model: Any, step: int) -> float:
-        total = 0.0
+    def validation_loss(model: Any, clock: Clock) -> float:
+        total = torch.zeros((), dtype=torch.float64, device=split.labels.device)
         for index in _batches(split, batch_size):
-            loss = recipe.objective(model, examples().take(index), step)["loss"]
-            total += float(loss) * len(index)
-        return total / len(split)
+            total += objective(model, examples().take(index), clock)["loss"].double() * len(index)
+        return float(total) / len(split)
 
     return validation_loss
 
@@ -54,7 +61,7 @@ def _squared_error(split: Split, batch_size: int) -> Monitor:
     """Mean over the split of the squared error of what is decoded from the posterior mean."""
 
     @torch.no_grad()
-    def squared_error(model: Any, step: int) -> float:
+    def squared_error(model: Any, clock: Clock) -> float:
         total = 0.0
         for index in _batches(split, batch_size):
             x = split.take(index).x

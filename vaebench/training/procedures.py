@@ -4,33 +4,62 @@ A procedure owns the optimisers it needs, so that split optimisers, inner loops 
 procedures and not classes of models.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.data.loading import Batch
-from vaebench.registry.runs import Optimizer
+from vaebench.objectives.clock import Clock
+from vaebench.registry.runs import Optimizer, Training
+from vaebench.training.examples import Examples
 
-Objective = Callable[[Any, Batch, int], Mapping[str, Tensor]]
+Terms = Mapping[str, Tensor]
+
+
+class Objective(Protocol):
+    """Named scalars of a batch, `loss` among them; everything in it is logged.
+
+    `model` is what the method made: a LatentModel, or a judge's classifier.
+    """
+
+    def __call__(self, model: Any, batch: Batch, clock: Clock, /) -> Terms: ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a procedure works on: the model on its device, how it trains, and the examples of the
+    training and of the validation split, if there is one."""
+
+    model: nn.Module
+    training: Training
+    examples: Examples
+    validation: Examples | None = None
 
 
 class Procedure(Protocol):
     """One step after another; its state is part of a checkpoint."""
 
-    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """Make the optimisers for a model that is on its device."""
+    def prepare(self, setting: Setting) -> None:
+        """Make the optimisers; comes before all else."""
         ...
 
-    def step(
-        self, model: nn.Module, objective: Objective, batch: Batch, step: int
-    ) -> Mapping[str, Tensor]:
-        """Train on one batch (steps count from 1) and return the objective's terms."""
+    def step(self, objective: Objective, batch: Batch, clock: Clock) -> Terms:
+        """Train on one batch and return the objective's terms."""
+        ...
+
+    def epoch_done(self) -> Mapping[str, float]:
+        """Look at the model after an epoch, in evaluation mode; what is to be logged."""
         ...
 
     def scale_rate(self, factor: float) -> None:
         """Make the learning rate `factor` times the one that the run began with."""
+        ...
+
+    def restart(self) -> None:
+        """Begin anew with fresh optimisers, from weights of before."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -42,8 +71,14 @@ class Joint:
     """All parameters, one optimiser, one gradient step a batch."""
 
     def __init__(self) -> None:
+        self._setting: Setting | None = None
         self._optimizer: torch.optim.Optimizer | None = None
-        self._rate = 0.0
+
+    @property
+    def setting(self) -> Setting:
+        if self._setting is None:
+            raise RuntimeError("prepare() comes before the first step")
+        return self._setting
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -51,22 +86,27 @@ class Joint:
             raise RuntimeError("prepare() comes before the first step")
         return self._optimizer
 
-    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
-        self._optimizer = make_optimizer(model.parameters(), optimizer)
-        self._rate = optimizer.lr
+    def prepare(self, setting: Setting) -> None:
+        self._setting = setting
+        self.restart()
 
-    def step(
-        self, model: nn.Module, objective: Objective, batch: Batch, step: int
-    ) -> Mapping[str, Tensor]:
-        terms = objective(model, batch, step)
+    def restart(self) -> None:
+        model, training = self.setting.model, self.setting.training
+        self._optimizer = make_optimizer(model.parameters(), training.optimizer)
+
+    def step(self, objective: Objective, batch: Batch, clock: Clock) -> Terms:
+        terms = objective(self.setting.model, batch, clock)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
+        clip(self.setting)
         self.optimizer.step()
         return terms
 
+    def epoch_done(self) -> Mapping[str, float]:
+        return {}
+
     def scale_rate(self, factor: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * factor
+        scale(self.optimizer, self.setting.training.optimizer.lr * factor)
 
     def state_dict(self) -> dict[str, Any]:
         return self.optimizer.state_dict()
@@ -82,3 +122,15 @@ def make_optimizer(
     return torch.optim.Adam(
         parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=True
     )
+
+
+def scale(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip(setting: Setting) -> None:
+    """Shorten the gradient of all parameters together to the norm that the training allows."""
+    if setting.training.clip is not None:
+        torch.nn.utils.clip_grad_norm_(setting.model.parameters(), setting.training.clip)

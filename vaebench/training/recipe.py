@@ -1,35 +1,15 @@
 """What a method hands to the loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from vaebench.data.loading import Batch, Split
-from vaebench.training.procedures import Joint, Procedure
-
-Terms = Mapping[str, Tensor]
-
-
-class Objective(Protocol):
-    """Named scalars of a batch, `loss` among them; everything in it is logged.
-
-    `model` is what the method made: a LatentModel, or a judge's classifier.
-    """
-
-    def __call__(self, model: Any, batch: Batch, step: int, /) -> Terms: ...
-
-
-class Examples(Protocol):
-    """What a run trains on: a split, or what a method makes of one, on the same device."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, index: Tensor) -> Batch:
-        """The examples at `index` (int64 [B]); noise in them is from the global generator."""
-        ...
+from vaebench.data.loading import Split
+from vaebench.training.examples import Examples
+from vaebench.training.procedures import Joint, Objective, Procedure
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,38 @@
 """Learning rates over the epochs, as functions of the epoch and of what was monitored so far.
 
-There is no state to store: a resumed run computes the same rate from its history.
+There is no state to store: a resumed run computes the same from its history.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from vaebench.registry.runs import Plateau, Steps
+from vaebench.registry.runs import Plateau, Reload, Steps
 
 
-def rate_factor(schedule: Plateau | Steps, epochs_done: int, monitored: Sequence[float]) -> float:
-    """What the first learning rate is multiplied by in the next epoch."""
-    if isinstance(schedule, Steps):
-        return schedule.factor ** (epochs_done // schedule.every)
-    return schedule.factor ** _falls(schedule, monitored)
+@dataclass(frozen=True)
+class Course:
+    """What comes next: the first learning rate is multiplied by `factor` in the next epoch, which
+    `reload` begins from the best weights with fresh optimisers; or training is `over`."""
+
+    factor: float = 1.0
+    reload: bool = False
+    over: bool = False
+
+
+def course(
+    schedule: Plateau | Steps | Reload | None, epochs_done: int, monitored: Sequence[float]
+) -> Course:
+    """How training goes on after so many epochs."""
+    match schedule:
+        case None:
+            return Course()
+        case Steps():
+            return Course(schedule.factor ** (epochs_done // schedule.every))
+        case Plateau():
+            return Course(schedule.factor ** _falls(schedule, monitored))
+        case Reload():
+            decays, just_now = _decays(schedule, monitored)
+            return Course(schedule.factor**decays, just_now, over=decays >= schedule.most)
 
 
 def _falls(schedule: Plateau, monitored: Sequence[float]) -> int:
@@ -29,3 +49,16 @@ def _falls(schedule: Plateau, monitored: Sequence[float]) -> int:
         if waited > schedule.patience:
             falls, waited = falls + 1, 0
     return falls
+
+
+def _decays(schedule: Reload, monitored: Sequence[float]) -> tuple[int, bool]:
+    """How often the rate has decayed, and whether it did so after the last epoch."""
+    decays = waited = 0
+    best, just_now = float("inf"), False
+    for value in monitored:
+        waited = waited + 1 if value > best else 0
+        best = min(best, value)
+        just_now = waited == schedule.patience
+        if just_now:
+            decays, waited = decays + 1, 0
+    return decays, just_now
