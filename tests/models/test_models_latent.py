@@ -14,9 +14,10 @@ def outputs(model, x, seed=0):
     """All that the four parts make of x."""
     torch.manual_seed(seed)
     posterior = model.infer(x)
-    z = posterior.rsample(3)
+    draws = posterior.draw(3)
+    z = draws.z
     found = [posterior.mean, z, model.prior.log_prob(z), model.decoder.log_prob(x, z)]
-    divergence = kl_divergence(posterior, model.prior, z)
+    divergence = kl_divergence(posterior, model.prior, draws)
     return found if divergence is None else [*found, divergence]
 
 

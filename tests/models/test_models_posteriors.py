@@ -8,10 +8,11 @@ from fixtures import within
 from torch import nn
 
 from vaebench.models import divergence
-from vaebench.models.divergence import kl_divergence, log_ratio
+from vaebench.models.divergence import kl_by_dimension, kl_divergence, log_ratio
 from vaebench.models.posteriors import (
     DeltaPosterior,
     DeterministicHead,
+    GaussianDraws,
     GaussianHead,
     GaussianPosterior,
 )
@@ -34,9 +35,13 @@ PRIORS = {"standard": lambda: StandardGaussian(LATENT)}
 posteriors = pytest.mark.parametrize("posterior", POSTERIORS.values(), ids=POSTERIORS)
 
 
-def draws(posterior, samples=DRAWS, seed=0):
+def drawn(posterior, samples=DRAWS, seed=0):
     torch.manual_seed(seed)
-    return posterior.rsample(samples).detach()
+    return posterior.draw(samples)
+
+
+def draws(posterior, samples=DRAWS, seed=0):
+    return drawn(posterior, samples, seed).z.detach()
 
 
 @posteriors
@@ -117,17 +122,21 @@ def test_an_untied_head_with_repeated_rows_is_the_tied_one():
     z = draws(one, 5)
     torch.testing.assert_close(draws(other, 5), z)
     torch.testing.assert_close(other.log_prob(z), one.log_prob(z))
-    torch.testing.assert_close(kl_divergence(other, prior, z), kl_divergence(one, prior, z))
+    found, expected = (kl_divergence(each, prior, GaussianDraws(each, z)) for each in (other, one))
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_delta_posterior_is_its_mean_and_has_no_divergence():
     torch.manual_seed(0)
     posterior = DeterministicHead(6, LATENT)(torch.randn(BATCH, 6))
     assert isinstance(posterior, DeltaPosterior)
-    z = posterior.rsample(5)
-    assert torch.equal(z, posterior.mean.expand(5, BATCH, LATENT))
-    assert kl_divergence(posterior, StandardGaussian(LATENT), z) is None
+    some, prior = posterior.draw(5), StandardGaussian(LATENT)
+    assert torch.equal(some.z, posterior.mean.expand(5, BATCH, LATENT))
+    assert kl_divergence(posterior, prior, some) is None
     assert not hasattr(posterior, "log_prob")
+    for asked in (some.log_prob, lambda: kl_by_dimension(posterior, prior, some)):
+        with pytest.raises(TypeError, match="density"):
+            asked()
 
 
 def test_every_closed_form_is_the_mean_of_the_log_ratio():
@@ -139,10 +148,9 @@ def test_every_closed_form_is_the_mean_of_the_log_ratio():
             if pair not in divergence._CLOSED_FORMS:
                 continue
             tried.add(pair)
-            z = draws(posterior)
-            closed = kl_divergence(posterior, prior, z[:0]).detach()  # it needs no draw
+            closed = kl_divergence(posterior, prior, posterior.draw(0)).detach()  # it needs no draw
             assert closed.shape == (BATCH,)
-            assert within(log_ratio(posterior, prior, z).detach(), closed)
+            assert within(log_ratio(prior, drawn(posterior)).detach(), closed)
     assert tried == set(divergence._CLOSED_FORMS), "a closed form without examples in this file"
 
 
@@ -156,14 +164,51 @@ class Shifted(nn.Module):
 @posteriors
 def test_without_a_closed_form_the_divergence_is_the_mean_over_the_given_draws(posterior):
     posterior, prior = posterior(), Shifted()
-    z = draws(posterior)
-    estimate = kl_divergence(posterior, prior, z).detach()
+    some = drawn(posterior)
+    estimate = kl_divergence(posterior, prior, some).detach()
     moved = GaussianPosterior(posterior.mean - 1, posterior.log_variance)
-    exact = kl_divergence(moved, StandardGaussian(LATENT), z).detach()
-    assert within(log_ratio(posterior, prior, z).detach(), exact)
-    torch.testing.assert_close(estimate, log_ratio(posterior, prior, z).detach().mean(0))
-    one = kl_divergence(posterior, prior, z[:1]).detach()
-    torch.testing.assert_close(one, (posterior.log_prob(z[:1]) - prior.log_prob(z[:1]))[0].detach())
+    exact = kl_divergence(moved, StandardGaussian(LATENT), some).detach()
+    assert within(log_ratio(prior, some).detach(), exact)
+    torch.testing.assert_close(estimate, log_ratio(prior, some).detach().mean(0))
+    z = some.z[:1]
+    one = kl_divergence(posterior, prior, GaussianDraws(posterior, z)).detach()
+    torch.testing.assert_close(one, (posterior.log_prob(z) - prior.log_prob(z))[0].detach())
+
+
+@posteriors
+@pytest.mark.parametrize("make_prior", PRIORS.values(), ids=PRIORS)
+def test_dimensions_sum_to_the_whole(posterior, make_prior):
+    posterior, prior = posterior(), make_prior()
+    some = posterior.draw(5)
+    by_dimension = some.log_prob_by_dimension()
+    assert by_dimension.shape == (5, BATCH, LATENT)
+    torch.testing.assert_close(by_dimension.sum(-1), some.log_prob())
+    found = prior.log_prob_by_dimension(some.z)
+    torch.testing.assert_close(found.sum(-1), prior.log_prob(some.z))
+    kl = kl_by_dimension(posterior, prior, some)
+    assert kl.shape == (BATCH, LATENT)
+    torch.testing.assert_close(kl.sum(-1), kl_divergence(posterior, prior, some))
+
+
+@posteriors
+def test_the_divergence_of_a_dimension_is_that_of_its_margins(posterior):
+    posterior, prior = posterior(), StandardGaussian(LATENT)
+    margins = torch.distributions.Normal(posterior.mean, posterior.variance.sqrt())
+    standard = torch.distributions.Normal(torch.zeros_like(posterior.mean), 1.0)
+    expected = torch.distributions.kl_divergence(margins, standard)
+    torch.testing.assert_close(kl_by_dimension(posterior, prior, posterior.draw(0)), expected)
+
+
+@posteriors
+def test_without_a_closed_form_every_dimension_is_the_mean_over_the_draws(posterior, monkeypatch):
+    posterior = posterior()
+    exact = kl_by_dimension(posterior, StandardGaussian(LATENT), posterior.draw(0)).detach()
+    monkeypatch.setattr(divergence, "StandardGaussian", type(None))
+    some = drawn(posterior)
+    prior = StandardGaussian(LATENT)
+    estimate = kl_by_dimension(posterior, prior, some).detach()
+    ratios = (some.log_prob_by_dimension() - prior.log_prob_by_dimension(some.z)).detach()
+    assert torch.equal(estimate, ratios.mean(0)) and within(ratios, exact)
 
 
 def test_a_registered_closed_form_is_used(monkeypatch):
@@ -174,5 +219,5 @@ def test_a_registered_closed_form_is_used(monkeypatch):
     def closed(posterior, prior):
         return posterior.mean.sum(-1)
 
-    found = kl_divergence(posterior, Shifted(), draws(posterior, 1))
+    found = kl_divergence(posterior, Shifted(), posterior.draw(1))
     assert torch.equal(found, posterior.mean.sum(-1))

@@ -66,9 +66,9 @@ def second(data: DataInfo, *, base: LatentModel, latent: int, hidden: list[int])
     def objective(model, batch, clock):
         z = base.infer(batch.x).rsample(1)[0]
         posterior = model.head(model.encoder.features(z))
-        u = posterior.rsample(1)
-        rec = 0.5 * (z - model.decoder.layer(u)).square().sum(-1).mean()
-        kl = kl_divergence(posterior, model.prior, u).mean()
+        draws = posterior.draw(1)
+        rec = 0.5 * (z - model.decoder.layer(draws.z)).square().sum(-1).mean()
+        kl = kl_divergence(posterior, model.prior, draws).mean()
         return {"loss": rec + kl, "rec": rec, "kl": kl}
 
     return Recipe(model, objective)

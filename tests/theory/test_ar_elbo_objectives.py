@@ -12,7 +12,7 @@ from vaebench.data.loading import Batch
 from vaebench.estimators import gaussian
 from vaebench.models.gaussian_decoder import GaussianDecoder, SharedVariance, variance_of_form
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import GaussianPosterior, GlobalGaussianHead
+from vaebench.models.posteriors import GaussianDraws, GaussianPosterior, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.gaussian import Adaptive, fixed_variance, trained_variance
 
@@ -41,13 +41,14 @@ def fixed(sigma_x2):
 def exact(monkeypatch):
     """Makes the expectation over z exact; gives the batch, by latent size, that goes with it."""
 
-    def rsample(posterior, samples):
+    def draw(posterior, samples):
         latent = posterior.mean.shape[1]
         axes = latent**0.5 * torch.eye(latent, dtype=F64)
         noise = torch.cat([axes, -axes]).repeat_interleave(len(posterior.mean) // (2 * latent), 0)
-        return (posterior.mean + posterior.variance.sqrt() * noise).unsqueeze(0)
+        z = posterior.mean + posterior.variance.sqrt() * noise
+        return GaussianDraws(posterior, z.unsqueeze(0))
 
-    monkeypatch.setattr(GaussianPosterior, "rsample", rsample)
+    monkeypatch.setattr(GaussianPosterior, "draw", draw)
 
     def batch(latent):
         corners = torch.diag((len(EIGENVALUES) * EIGENVALUES).sqrt())

@@ -21,9 +21,9 @@ def reconstruction(model: LatentModel, data: Dataset) -> dict[str, Value]:
     kl: float | None = 0.0
     for batch in chunks(data.test):
         posterior = model.infer(batch.x)
-        z = posterior.rsample(1)
-        rec -= float(model.decoder.log_prob(batch.x, z).double().sum())
-        divergence = kl_divergence(posterior, model.prior, z)
+        draws = posterior.draw(1)
+        rec -= float(model.decoder.log_prob(batch.x, draws.z).double().sum())
+        divergence = kl_divergence(posterior, model.prior, draws)
         kl = None if kl is None or divergence is None else kl + float(divergence.double().sum())
     rec /= len(data.test)
     kl = None if kl is None else kl / len(data.test)

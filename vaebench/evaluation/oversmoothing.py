@@ -37,7 +37,8 @@ def oversmoothing(
         raise UserError(f"oversmoothing: split is {split!r}; expected train or test")
     part, shape = parts[split], data.info.shape
     posterior = posteriors(model, part)
-    z = posterior.rsample(1)
+    draws = posterior.draw(1)
+    z = draws.z
     decoded = torch.empty(len(part), *shape, device=z.device)
     for some in _slices(len(part), decoding_size(shape)):
         decoded[some] = model.decoder.mean(z[0, some].float())
@@ -50,7 +51,7 @@ def oversmoothing(
 
     divergence = sigma_z2 = mi_latent = None
     if isinstance(posterior, GaussianPosterior):
-        kl = kl_divergence(posterior, model.prior, z)
+        kl = kl_divergence(posterior, model.prior, draws)
         divergence = None if kl is None else float(kl.mean())
         sigma_z2 = float(posterior.variance.mean())
         latent_forms = [

@@ -1,4 +1,4 @@
-"""KL(q(z|x) || p(z)): a closed form where a pair of types has one, else one draw a datum."""
+"""KL(q(z|x) || p(z)): a closed form where a pair of types has one, else the mean over draws."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaebench.estimators import gaussian
 from vaebench.models.parts import Prior
-from vaebench.models.posteriors import DeltaPosterior, GaussianPosterior, Posterior
+from vaebench.models.posteriors import DeltaPosterior, Draws, GaussianPosterior, Posterior
 from vaebench.models.priors import StandardGaussian
 
 _CLOSED_FORMS: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
@@ -25,23 +25,33 @@ def register_kl(
     return decorate
 
 
-def kl_divergence(posterior: Posterior, prior: Prior, z: Tensor) -> Tensor | None:
+def kl_divergence(posterior: Posterior, prior: Prior, draws: Draws) -> Tensor | None:
     """KL in nats, [B]; None for a delta posterior, which has no density.
 
-    Without a closed form it is log q(z|x) - log p(z), averaged over the given draws z [S, B, K].
+    Without a closed form it is log q(z|x) - log p(z), averaged over draws from the posterior.
     """
     if isinstance(posterior, DeltaPosterior):
         return None
     closed_form = _CLOSED_FORMS.get((type(posterior), type(prior)))
     if closed_form is not None:
         return closed_form(posterior, prior)
-    return log_ratio(posterior, prior, z).mean(dim=0)
+    return log_ratio(prior, draws).mean(dim=0)
 
 
-def log_ratio(posterior: Any, prior: Prior, z: Tensor) -> Tensor:
-    """log q(z|x) - log p(z) in nats: [S, B, K] -> [S, B]."""
-    ratio: Tensor = posterior.log_prob(z) - prior.log_prob(z)
-    return ratio
+def kl_by_dimension(posterior: Posterior, prior: Prior, draws: Draws) -> Tensor:
+    """What every dimension adds to `kl_divergence`, in nats, [B, K].
+
+    TypeError for a delta posterior, and for a prior whose dimensions depend on one another.
+    """
+    if isinstance(posterior, GaussianPosterior) and isinstance(prior, StandardGaussian):
+        return gaussian.kl_to_standard_by_dimension(posterior.mean, posterior.log_variance)
+    ratio = draws.log_prob_by_dimension() - prior.log_prob_by_dimension(draws.z)
+    return ratio.mean(dim=0)
+
+
+def log_ratio(prior: Prior, draws: Draws) -> Tensor:
+    """log q(z|x) - log p(z) in nats, [S, B]."""
+    return draws.log_prob() - prior.log_prob(draws.z)
 
 
 @register_kl(GaussianPosterior, StandardGaussian)

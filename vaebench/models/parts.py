@@ -38,6 +38,10 @@ class Prior(Part, Protocol):
         """log p(z) in nats: [..., K] -> [...]."""
         ...
 
+    def log_prob_by_dimension(self, z: Tensor) -> Tensor:
+        """Its summands where p(z) is a product over dimensions, else TypeError: [..., K]."""
+        ...
+
     def sample(self, count: int, device: torch.device) -> Tensor:
         """Draws [count, K]."""
         ...

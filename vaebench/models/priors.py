@@ -17,6 +17,10 @@ class StandardGaussian(nn.Module):
         """log p(z) in nats: [..., K] -> [...]."""
         return gaussian.standard_log_density(z)
 
+    def log_prob_by_dimension(self, z: Tensor) -> Tensor:
+        """Its summands, [..., K]."""
+        return gaussian.standard_log_density_by_dimension(z)
+
     def sample(self, count: int, device: torch.device) -> Tensor:
         """Draws [count, K]."""
         return torch.randn(count, self.latent, device=device)

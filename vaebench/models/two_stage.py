@@ -56,6 +56,8 @@ class SecondStage(nn.Module):
         """TypeError: an integral over u."""
         raise TypeError("a second-stage VAE has no density in closed form")
 
+    log_prob_by_dimension = log_prob
+
 
 class _WithInput(nn.Module):
     """[..., K] -> [..., K + hidden]: the input beside what three ReLU layers make of it."""

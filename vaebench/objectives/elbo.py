@@ -18,9 +18,9 @@ def reconstruction(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, 
 def negative_elbo(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """Mean of -log p(x|z) + KL(q(z|x) || p(z)), one draw of z a datum, in nats (IGP, Eq. 1)."""
     posterior = model.infer(batch.x)
-    z = posterior.rsample(1)
-    rec = -model.decoder.log_prob(batch.x, z).mean()
-    divergence = kl_divergence(posterior, model.prior, z)
+    draws = posterior.draw(1)
+    rec = -model.decoder.log_prob(batch.x, draws.z).mean()
+    divergence = kl_divergence(posterior, model.prior, draws)
     if divergence is None:
         raise TypeError("the ELBO needs a posterior with a density; use `reconstruction`")
     kl = divergence.mean()

@@ -15,7 +15,7 @@ from vaebench.estimators.variance_models import check_form
 from vaebench.models.divergence import kl_divergence
 from vaebench.models.gaussian_decoder import GaussianDecoder
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import Posterior
+from vaebench.models.posteriors import Draws, Posterior
 from vaebench.objectives.clock import Clock
 
 
@@ -28,10 +28,10 @@ def squared_error(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, T
 
 def fixed_variance(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """mean_b [||x - mu(z)||^2 / (2 sigma_x^2) + KL] with one fixed sigma_x^2 (Eq. 1)."""
-    posterior, z, residuals = _decoded(model, batch)
+    posterior, draws, residuals = _decoded(model, batch)
     error = residuals.square().sum(1).mean()
     sigma_x2 = _fixed_variance_of(model)
-    return _terms(error / (2 * sigma_x2), _kl(model, posterior, z), error, sigma_x2)
+    return _terms(error / (2 * sigma_x2), _kl(model, posterior, draws), error, sigma_x2)
 
 
 def deterministic_fixed_variance(
@@ -58,12 +58,12 @@ def deterministic_fixed_variance(
 def trained_variance(model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
     """J_rec + KL with the variances that the decoder has learnt so far (Eq. 10)."""
     posterior = model.infer(batch.x)
-    z = posterior.rsample(1)
-    mean, log_variance = gaussian_decoder(model).moments(z[0])
+    draws = posterior.draw(1)
+    mean, log_variance = gaussian_decoder(model).moments(draws.z[0])
     residuals = (batch.x - mean).flatten(1)
     rec = variance_models.j_rec_of_log(residuals, log_variance.expand_as(mean).flatten(1))
     error = residuals.square().sum(1).mean()
-    return _terms(rec, _kl(model, posterior, z), error, log_variance.exp().mean())
+    return _terms(rec, _kl(model, posterior, draws), error, log_variance.exp().mean())
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,21 @@ class Adaptive:
         check_form(self.form)
 
     def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
-        posterior, z, residuals = _decoded(model, batch)
+        posterior, draws, residuals = _decoded(model, batch)
         rec = variance_models.objective(self.form, residuals, self.eps)
         error = residuals.detach().square().sum(1).mean()
-        return _terms(rec, _kl(model, posterior, z), error, error / residuals.shape[1])
+        return _terms(rec, _kl(model, posterior, draws), error, error / residuals.shape[1])
 
 
-def _decoded(model: LatentModel, batch: Batch) -> tuple[Posterior, Tensor, Tensor]:
+def _decoded(model: LatentModel, batch: Batch) -> tuple[Posterior, Draws, Tensor]:
     """The posteriors, a draw z [1, B, K] and its residuals x - mu(z) [B, d]."""
     posterior = model.infer(batch.x)
-    z = posterior.rsample(1)
-    return posterior, z, (batch.x - model.decoder.mean(z[0])).flatten(1)
+    draws = posterior.draw(1)
+    return posterior, draws, (batch.x - model.decoder.mean(draws.z[0])).flatten(1)
 
 
-def _kl(model: LatentModel, posterior: Posterior, z: Tensor) -> Tensor:
-    divergence = kl_divergence(posterior, model.prior, z)
+def _kl(model: LatentModel, posterior: Posterior, draws: Draws) -> Tensor:
+    divergence = kl_divergence(posterior, model.prior, draws)
     if divergence is None:
         raise TypeError("the ELBO needs a posterior with a density")
     return divergence.mean()

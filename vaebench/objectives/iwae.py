@@ -28,8 +28,8 @@ class ImportanceWeighted:
 
     def __call__(self, model: LatentModel, batch: Batch, clock: Clock) -> dict[str, Tensor]:
         posterior = model.infer(batch.x)  # once: the k draws differ by their noise alone
-        z = posterior.rsample(self.samples)
-        log_weights = model.decoder.log_prob(batch.x, z) - log_ratio(posterior, model.prior, z)
+        draws = posterior.draw(self.samples)
+        log_weights = model.decoder.log_prob(batch.x, draws.z) - log_ratio(model.prior, draws)
         loss = -(normalised_weights(log_weights) * log_weights).sum(dim=0).mean()
         bound = -importance_bound(log_weights.detach()).mean()
         return {"loss": loss, "bound": bound}
