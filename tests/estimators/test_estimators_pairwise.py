@@ -1,0 +1,66 @@
+"""KLs between all pairs against torch.distributions, pair by pair."""
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from vaebench.estimators import pairwise
+
+SIZES = [(2, 1), (5, 3), (20, 8)]
+
+
+def gaussians(size, latent, offset=0.0):
+    generator = torch.Generator().manual_seed(size)
+    mean = torch.randn(size, latent, dtype=torch.float64, generator=generator) + offset
+    log_variance = torch.randn(size, latent, dtype=torch.float64, generator=generator)
+    return mean.requires_grad_(), log_variance.requires_grad_()
+
+
+def pair_by_pair(mean, log_variance):
+    """KL of every dimension, [N, N, K]."""
+    scale = torch.exp(0.5 * log_variance)
+    one = Normal(mean.unsqueeze(1), scale.unsqueeze(1))
+    return kl_divergence(one, Normal(mean.unsqueeze(0), scale.unsqueeze(0)))
+
+
+def off_diagonal(size):
+    return ~torch.eye(size, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(("size", "latent"), SIZES)
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_the_matrix_is_that_of_all_pairs(size, latent, offset):
+    mean, log_variance = gaussians(size, latent, offset)
+    wanted = pair_by_pair(mean, log_variance).sum(-1)
+    torch.testing.assert_close(
+        pairwise.kl_matrix(mean, log_variance), wanted, rtol=1e-11, atol=1e-11
+    )
+
+
+@pytest.mark.parametrize(("size", "latent"), SIZES)
+def test_the_mean_of_a_dimension_leaves_pairs_of_one_out(size, latent):
+    mean, log_variance = gaussians(size, latent)
+    wanted = pair_by_pair(mean, log_variance)[off_diagonal(size)].mean(0)
+    found = pairwise.mean_kl_by_dimension(mean, log_variance)
+    torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
+    one, other = (
+        torch.autograd.grad(value.square().sum(), (mean, log_variance)) for value in (found, wanted)
+    )
+    torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("size", "latent"), SIZES)
+def test_the_deviation_is_the_unbiased_one_over_ordered_pairs(size, latent):
+    mean, log_variance = gaussians(size, latent)
+    wanted = pair_by_pair(mean, log_variance).sum(-1)[off_diagonal(size)].std(correction=1)
+    found = pairwise.off_diagonal_std(pairwise.kl_matrix(mean, log_variance))
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
+    one, other = (torch.autograd.grad(value, (mean, log_variance)) for value in (found, wanted))
+    torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+
+
+def test_in_single_precision_nothing_is_lost_to_a_common_offset():
+    mean, log_variance = (value.detach() for value in gaussians(20, 8))
+    wanted = pairwise.kl_matrix(mean, log_variance)
+    found = pairwise.kl_matrix((mean + 1000).float(), log_variance.float())
+    torch.testing.assert_close(found.double(), wanted, rtol=2e-3, atol=2e-3)
