@@ -26,6 +26,7 @@ from vaebench.data.catalog import (
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder
+from vaebench.errors import UserError
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,6 +66,23 @@ def mnist_dir(tmp_path_factory):
         pytest.skip(f"MNIST is not in {folder}, and VAEBENCH_TEST_DATA names no folder with it")
     imported = tmp_path_factory.mktemp("data")
     import_from(Path(source), entry, imported)
+    return imported
+
+
+@pytest.fixture(scope="session")
+def omniglot_dir(tmp_path_factory):
+    """A data folder that holds OMNIGLOT's drawings (mark such tests `real_data`)."""
+    entry, folder = lookup("omniglot-derived"), data_folder()
+    if all(state.good for state in check(entry, folder)):
+        return folder
+    source, imported = os.environ.get("VAEBENCH_TEST_DATA"), tmp_path_factory.mktemp("data")
+    absent = f"OMNIGLOT's drawings are not in {folder}"
+    if not source:
+        pytest.skip(f"{absent}, and VAEBENCH_TEST_DATA names no folder with them")
+    try:
+        import_from(Path(source), entry, imported)
+    except UserError as error:  # a folder with MNIST alone will do for the other tests
+        pytest.skip(f"{absent}, nor in VAEBENCH_TEST_DATA ({str(error).splitlines()[0]})")
     return imported
 
 

@@ -10,11 +10,12 @@ import torch
 
 from vaebench.data import digits
 from vaebench.data.catalog import CATALOG
-from vaebench.data.loading import PIXELS, load
+from vaebench.data.loading import PIXELS, Split, load
 from vaebench.errors import UserError
 from vaebench.registry.runs import DataView
 
 DIGITS = DataView(dataset="digits-28x28", pixels="real")
+STROKES = DataView(dataset="strokes-28x28", pixels="binary", held_out=40)
 TINY = DataView(dataset="tiny", pixels="real")
 
 
@@ -113,6 +114,22 @@ def test_the_last_training_images_are_held_out(tmp_path):
         assert torch.equal(getattr(cut.test, what), getattr(whole.test, what))
 
 
+def test_images_in_order_of_class_are_held_out_by_a_draw(tmp_path):
+    view = DataView(dataset="strokes-28x28")
+    whole = load(view, tmp_path)
+    cut, more = (
+        load(view.model_copy(update={"held_out": held_out}), tmp_path) for held_out in (40, 60)
+    )
+    assert [len(s) for s in (cut.train, cut.validation, cut.test)] == [260, 40, 100]
+    assert pairs(cut.train) | pairs(cut.validation) == pairs(whole.train)
+    assert not pairs(cut.train) & pairs(cut.validation)
+    assert pairs(cut.validation) < pairs(more.validation)
+    assert torch.equal(cut.test.images, whole.test.images)
+    for split in (cut.train, cut.validation):
+        assert (split.labels.diff() >= 0).all()
+    assert len(cut.validation.labels.unique()) > 10
+
+
 def test_limit_draws_from_what_is_left_for_training(tmp_path):
     view = DIGITS.model_copy(update={"held_out": 750})
     cut, limited = load(view, tmp_path), load(view.model_copy(update={"limit": 100}), tmp_path)
@@ -137,6 +154,71 @@ def test_the_validation_split_is_in_the_hash(tmp_path):
             digest.update(f"{name} {what} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())
     assert len(hashes) == 3 and first.sha256 == digest.hexdigest()
+
+
+def test_binary_training_images_are_drawn_at_every_take(tmp_path):
+    data = load(STROKES, tmp_path)
+    grey = load(STROKES.model_copy(update={"pixels": "real"}), tmp_path)
+    assert torch.equal(data.train.images, grey.train.images)
+    index = torch.arange(len(data.train))
+    torch.manual_seed(0)
+    first, second = data.train.take(index), data.train.take(index)
+    assert first.x.dtype == torch.float32 and set(first.x.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(first.y, data.train.labels) and not torch.equal(first.x, second.x)
+    torch.manual_seed(0)
+    assert torch.equal(data.train.take(index).x, first.x)
+    assert torch.equal(data.train.take(index).x, second.x)
+
+
+def test_binary_training_pixels_are_as_often_one_as_their_grey_value_says():
+    """Pearson's statistic of all grey values, with its exact variance, and each value's own."""
+    images, count = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16), 4_000
+    train = Split(images, torch.zeros(1, dtype=torch.int64), PIXELS["binary"])
+    torch.manual_seed(1)
+    drawn = train.take(torch.zeros(count, dtype=torch.int64)).x.double().flatten(1)
+    ones, chance = drawn.sum(0), torch.arange(256) / 255
+    assert ones[0] == 0 and ones[255] == count
+    variance = (chance * (1 - chance))[1:-1].double()
+    squares = (ones - count * chance)[1:-1].square() / (count * variance)
+    spread = (2 + (1 - 6 * variance) / (count * variance)).sum() ** 0.5
+    assert abs(squares.sum() - 254) < 5 * spread
+    assert squares.max() < 25
+
+
+def test_binary_validation_and_test_images_are_drawn_once(tmp_path):
+    data, again = load(STROKES, tmp_path), load(STROKES, tmp_path)
+    grey = load(STROKES.model_copy(update={"pixels": "real"}), tmp_path)
+    for name in ("validation", "test"):
+        split, stock = getattr(data, name), getattr(grey, name)
+        assert set(split.images.unique().tolist()) == {0, 255}
+        assert torch.equal(split.images, getattr(again, name).images)
+        assert torch.equal(split.labels, stock.labels)
+        assert (split.images[stock.images == 0] == 0).all()
+        assert (split.images[stock.images == 255] == 255).all()
+        chance = stock.images.double() / 255
+        spread = (chance * (1 - chance)).sum() ** 0.5
+        assert abs((split.images.double() / 255 - chance).sum()) < 5 * spread
+        everything = torch.arange(len(split))
+        assert torch.equal(split.take(everything).x, split.images / 255)
+        assert torch.equal(split.take(everything).x, split.take(everything).x)
+    assert data.sha256 == again.sha256 != grey.sha256
+    assert data.sha256 == "1ee86355ee1578f4a4549bfddec48878f9eb65d039f909322f64184f7939a906"
+
+
+def test_a_limit_does_not_redraw_binary_images(tmp_path):
+    data, few = load(STROKES, tmp_path), load(STROKES.model_copy(update={"limit": 120}), tmp_path)
+    assert [len(s) for s in (few.train, few.validation, few.test)] == [120, 24, 24]
+    for name in ("train", "validation", "test"):
+        assert pairs(getattr(few, name)) < pairs(getattr(data, name))
+
+
+def test_characters_have_alphabets(tmp_path):
+    data = load(STROKES, tmp_path)
+    assert data.class_groups.dtype == torch.int64
+    assert data.class_groups.bincount().tolist() == [5, 5, 5, 5]
+    assert data.to("meta").class_groups.is_meta
+    digits = load(DIGITS, tmp_path)
+    assert digits.class_groups is None and digits.to("meta").class_groups is None
 
 
 def test_attributes_are_drawn_without_balance(tmp_path):

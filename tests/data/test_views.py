@@ -29,6 +29,22 @@ from vaebench.registry.runs import DataView
         ),
         (DataView(dataset="celeba"), {"train": 162_770, "validation": 19_867, "test": 19_962}),
         (DataView(dataset="celeba", limit=50), {"train": 50, "validation": 10, "test": 10}),
+        (
+            DataView(dataset="omniglot", held_out=2_000),
+            {"train": 22_345, "validation": 2_000, "test": 8_070},
+        ),
+        (
+            DataView(dataset="omniglot-derived", held_out=2_000, limit=300),
+            {"train": 300, "validation": 100, "test": 100},
+        ),
+        (
+            DataView(dataset="omniglot-derived", held_out=2_000, limit=1_000),
+            {"train": 1_000, "validation": 200, "test": 200},
+        ),
+        (
+            DataView(dataset="strokes-28x28", held_out=30, limit=50),
+            {"train": 50, "validation": 20, "test": 20},
+        ),
     ],
     ids=str,
 )

@@ -94,7 +94,7 @@ class Entry(Asset):
     """A data set. `shape` (C,H,W) is that of one example.
 
     Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. `format`
-    says how its files are read.
+    says how its files are read. `in_order_of_class`: the last training images are of few classes.
     """
 
     kind: Kind
@@ -102,7 +102,8 @@ class Entry(Asset):
     shape: tuple[int, ...]
     classes: int = 0
     attributes: int = 0
-    format: Literal["idx", "celeba"] = "idx"
+    format: Literal["idx", "celeba", "chardata", "drawings"] = "idx"
+    in_order_of_class: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,8 +286,100 @@ _FACES = Entry(
     terms="Drawn by this program; nobody's faces, and free to use.",
 )
 
+_OMNIGLOT_TERMS = (
+    "By B. M. Lake, R. Salakhutdinov and J. B. Tenenbaum (Science 350, 2015). MIT License, "
+    "copyright 2015 Brenden Lake."
+)
+
+_OMNIGLOT = Entry(
+    name="omniglot",
+    title="OMNIGLOT characters as of Burda et al., 28x28 grey",
+    kind="original",
+    splits={"train": 24_345, "test": 8_070},
+    shape=(1, 28, 28),
+    classes=1_623,
+    format="chardata",
+    in_order_of_class=True,
+    terms=f"{_OMNIGLOT_TERMS} Resized and split by Y. Burda, R. Grosse and R. Salakhutdinov.",
+    files=(
+        StoredFile(
+            part="chardata",
+            name="chardata.mat",
+            size=None,
+            sha256=None,
+            mirrors=(
+                "https://raw.githubusercontent.com/yburda/iwae/master/datasets/OMNIGLOT/chardata.mat",
+                "https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardata.mat",
+            ),
+        ),
+    ),
+    folders=("omniglot", "OMNIGLOT"),
+    by_hand="https://github.com/yburda/iwae has it as datasets/OMNIGLOT/chardata.mat",
+)
+
+_DRAWINGS_COMMIT = "b0481240b7eb42393285a93ce7d2f266ff10c62b"
+
+
+def _drawings(part: str, size: int, sha256: str) -> StoredFile:
+    name = f"images_{part}.npz"
+    return StoredFile(
+        part=part,
+        name=name,
+        size=size,
+        sha256=sha256,
+        mirrors=(
+            f"https://raw.githubusercontent.com/bitsandscraps/omniglot/{_DRAWINGS_COMMIT}/{name}",
+            f"https://github.com/bitsandscraps/omniglot/raw/{_DRAWINGS_COMMIT}/{name}",
+        ),
+    )
+
+
+_OMNIGLOT_DERIVED = Entry(
+    name="omniglot-derived",
+    title="OMNIGLOT's 105x105 drawings as 28x28 grey, split anew",
+    kind="derived",
+    splits={"train": 24_345, "test": 8_070},
+    shape=(1, 28, 28),
+    classes=1_623,
+    format="drawings",
+    in_order_of_class=True,
+    terms=f"{_OMNIGLOT_TERMS} Resized and split by this program.",
+    files=(
+        _drawings(
+            "background",
+            size=3_340_794,
+            sha256="8bf84167413cd00beacdce3fe582f780ab538d8dbef043a6d688f2527bbce199",
+        ),
+        _drawings(
+            "evaluation",
+            size=2_415_269,
+            sha256="0b84c7ffd94c4841c0040e529c86a82eaaccb986d8eadad5673f7991b7475276",
+        ),
+    ),
+    folders=("omniglot-derived", "omniglot", "OMNIGLOT"),
+    by_hand=(
+        f"https://github.com/bitsandscraps/omniglot at commit {_DRAWINGS_COMMIT[:7]} has "
+        "images_background.npz and images_evaluation.npz"
+    ),
+)
+
+_STROKES = Entry(
+    name="strokes-28x28",
+    title="Drawn characters of four alphabets, 28x28 grey",
+    kind="stand-in",
+    splits={"train": 300, "test": 100},
+    shape=(1, 28, 28),
+    classes=20,
+    in_order_of_class=True,
+    terms="Drawn by this program; nobody's writing, and free to use.",
+)
+
 CATALOG: dict[str, Entry] = {
-    entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _CELEBA, _DIGITS, _FACES)
+    entry.name: entry
+    for entry in (
+        *(_MNIST, _FASHION_MNIST, _CELEBA, _OMNIGLOT, _OMNIGLOT_DERIVED),
+        *(_DIGITS, _FACES, _STROKES),
+    )
 }
 
 _INCEPTION = Weights(

@@ -19,7 +19,7 @@ from PIL import Image
 
 from vaebench.data.archives import members
 from vaebench.data.catalog import Entry
-from vaebench.data.checksums import check, check_file, expected_sha256
+from vaebench.data.checksums import check_file, expected_sha256, require_good
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.placing import Unusable, alone, sync_folder, write, writing
 from vaebench.errors import UserError
@@ -55,7 +55,7 @@ def prepare(entry: Entry, folder: Path, progress: Progress | None = None) -> Pat
         return place
     with alone(place.parent, lambda: None):
         if not place.is_dir():  # another process may have made it meanwhile
-            _require_good(entry, folder)
+            require_good(entry, folder)
             _make(entry, folder, place, progress or (lambda done, total: None))
     return place
 
@@ -218,13 +218,6 @@ def _lines(entry: Entry, path: Path, folder: Path) -> Iterator[tuple[int, list[s
         _refuse(entry, folder, path, "is no text file")
     except OSError as error:
         _refuse(entry, folder, path, f"cannot be read ({error.strerror})")
-
-
-def _require_good(entry: Entry, folder: Path) -> None:
-    for state in check(entry, folder):
-        if not state.good:
-            told = f"expected {state.expected}, found {state.found or 'nothing'}"
-            _refuse(entry, folder, state.path, told)
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Bytes:

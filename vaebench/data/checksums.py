@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vaebench.data.catalog import Asset, StoredFile
-from vaebench.data.folder import stored_path
+from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError
 
 RECORD = "checksums.json"
@@ -51,6 +51,15 @@ def check_file(entry: Asset, file: StoredFile, folder: Path) -> FileState:
     if expected not in (None, found):
         return FileState(file, path, "wrong", named_sha256(file, expected), f"sha256 {found}")
     return FileState(file, path, "ok" if file.sha256 else "unverified", expected, found)
+
+
+def require_good(entry: Asset, folder: Path) -> None:
+    """Read every file of a data set; a UserError with the way out if one cannot be used."""
+    for state in check(entry, folder):
+        if not state.good:
+            told = f"expected {state.expected}, found {state.found or 'nothing'}"
+            mend = f"`{fetch_command(entry, folder)}` fetches it again"
+            raise UserError(f"{state.path}: {told}; {mend}")
 
 
 def present(entry: Asset, folder: Path) -> int:

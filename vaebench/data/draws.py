@@ -1,16 +1,19 @@
-"""Seeded draws that stay the same on every machine and with every version of NumPy."""
+"""Seeded draws that stay the same on every machine and with every version of NumPy.
+
+NumPy keeps the raw stream of a bit generator for ever, but not what a `Generator` makes of it.
+"""
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 Index = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
 
 
 def permutation(size: int, seed: int) -> Index:
-    """A seeded order of 0 … size - 1.
-
-    NumPy keeps the raw stream of a bit generator for ever, but not `Generator.permutation`.
-    """
+    """A seeded order of 0 … size - 1."""
     keys = np.random.PCG64(seed).random_raw(size)
     return np.argsort(keys, kind="stable").astype(np.int64)
 
@@ -37,3 +40,27 @@ def balanced(labels: NDArray[np.integer], size: int, seed: int) -> Index:
     # The first example of every class, then the second of every class, and so on.
     rounds = order[np.argsort(ranks[order], kind="stable")]
     return np.sort(rounds[:size])
+
+
+def uniform(size: int, seed: int) -> NDArray[np.float32]:
+    """Numbers [size] in [0, 1), multiples of 2**-24."""
+    raw = np.random.PCG64(seed).random_raw(size)
+    return (raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
+
+
+def binarised(images: Bytes, places: Index, seed: int) -> Bytes:
+    """The images [n,...] with 255 where a draw of probability grey / 255 succeeds, else 0.
+
+    `places` [n], ascending, say where in their split they lie: an image is drawn by the seed and
+    its place alone, whatever others are kept.
+    """
+    size, bits, at = math.prod(images.shape[1:]), np.random.PCG64(seed), 0
+    drawn = np.empty_like(images)
+    for row, place in enumerate(places.tolist()):
+        bits.advance((place - at) * size)
+        at = place + 1
+        high = bits.random_raw(size) >> np.uint64(32)
+        below = high * np.uint64(255) >> np.uint64(32)  # each of 0 … 254 equally likely
+        ink = below.reshape(images.shape[1:]) < images[row]
+        drawn[row] = np.where(ink, np.uint8(255), np.uint8(0))
+    return drawn

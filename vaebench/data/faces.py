@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaebench.data.draws import uniform
+
 Plane = NDArray[np.floating[Any]]  # of float32
 Size = Plane | float
 
@@ -26,9 +28,9 @@ def make() -> dict[str, NDArray[np.uint8]]:
     Additions, multiplications and divisions of float32 alone, which round alike on every machine.
     """
     total = sum(_SIZES.values())
-    labels = (_uniform(total * len(ATTRIBUTES), 0) < 0.5).reshape(total, len(ATTRIBUTES))
+    labels = (uniform(total * len(ATTRIBUTES), _SEED) < 0.5).reshape(total, len(ATTRIBUTES))
     images = np.empty((total, 3, _SIDE, _SIDE), np.uint8)
-    traits = _uniform(total * 32, 1).reshape(total, 32)
+    traits = uniform(total * 32, _SEED + 1).reshape(total, 32)
     for start in range(0, total, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         images[chunk] = _Drawing(labels[chunk], traits[chunk]).bytes()
@@ -38,12 +40,6 @@ def make() -> dict[str, NDArray[np.uint8]]:
         parts[f"{split}-labels"] = labels[start : start + size].astype(np.uint8)
         start += size
     return parts
-
-
-def _uniform(size: int, stream: int) -> Plane:
-    """Numbers in [0, 1), multiples of 2**-24: NumPy keeps the raw stream for ever."""
-    raw = np.random.PCG64(_SEED + stream).random_raw(size)
-    return (raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
 
 
 class _Drawing:

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.data import celeba, digits, draws, faces, idx
+from vaebench.data import celeba, digits, draws, faces, idx, omniglot, strokes
 from vaebench.data.catalog import Entry, Kind, lookup
 from vaebench.data.checksums import expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
@@ -20,10 +21,12 @@ from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
 
-Parts = Mapping[str, NDArray[np.uint8]]
+Parts = Mapping[str, NDArray[Any]]
 Pixels = Callable[[Tensor], Tensor]
 
 _LIMIT_SEED = 20_260_102
+_HELD_OUT_SEED = 20_260_110
+_BINARY_SEEDS = {"validation": 20_260_111, "test": 20_260_112}
 
 
 def real(images: Tensor) -> Tensor:
@@ -31,11 +34,21 @@ def real(images: Tensor) -> Tensor:
     return images.to(torch.float32).div_(255)
 
 
-# How a view shows stored pixels, from uint8 [B,C,H,W] to float32; unset means real.
-PIXELS: dict[str | None, Pixels] = {None: real, "real": real}
+def bernoulli(images: Tensor) -> Tensor:
+    """0 or 1, 1 with probability grey / 255, drawn by the global generator of the device."""
+    return torch.randint_like(images, 255).lt(images).to(torch.float32)
+
+
+# How a view shows the stored pixels of training images, from uint8 [B,C,H,W] to float32; unset
+# means real. Those of other splits are shown as they are stored, and binary ones stored as drawn.
+PIXELS: dict[str | None, Pixels] = {None: real, "real": real, "binary": bernoulli}
 
 # The sets made in code; all others are read from their files.
-MAKERS: dict[str, Callable[[], Parts]] = {"digits-28x28": digits.make, "faces-64x64": faces.make}
+MAKERS: dict[str, Callable[[], Parts]] = {
+    "digits-28x28": digits.make,
+    "faces-64x64": faces.make,
+    "strokes-28x28": strokes.make,
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class Dataset:
     """A view of a data set; `sha256` is that of its tensors, so of what a run really sees.
 
     `cache` is a folder, perhaps not yet there, for what is computed once from these tensors.
+    `class_groups` int64 [classes] is the group of every class, such as the alphabet of a
+    character, where classes come in groups.
     """
 
     train: Split
@@ -100,6 +115,7 @@ class Dataset:
     sha256: str
     validation: Split | None = None
     cache: Path | None = None
+    class_groups: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on another device."""
@@ -108,6 +124,7 @@ class Dataset:
             train=self.train.to(device),
             test=self.test.to(device),
             validation=None if self.validation is None else self.validation.to(device),
+            class_groups=None if self.class_groups is None else self.class_groups.to(device),
         )
 
 
@@ -116,7 +133,7 @@ def load(view: DataView, folder: Path) -> Dataset:
     entry, sizes = lookup(view.dataset), split_sizes(view)
     parts = MAKERS[entry.name]() if entry.made_in_code else _read(entry, folder)
     if view.held_out is not None:
-        parts = _held_out(parts, view.held_out)
+        parts = _held_out(parts, view.held_out, entry)
     splits = {name: _split(parts, name, entry, view, size) for name, size in sizes.items()}
     train, test, validation = splits["train"], splits["test"], splits.get("validation")
     info = DataInfo(
@@ -129,10 +146,12 @@ def load(view: DataView, folder: Path) -> Dataset:
         validation_size=sizes.get("validation", 0),
         attributes=entry.attributes,
     )
+    groups = parts.get("class-groups")
+    class_groups = None if groups is None else torch.from_numpy(groups.astype(np.int64))
     # In this order, so that a view without validation has the hash of its two splits alone.
-    sha256 = _sha256({"train": train, "test": test, **splits})
+    sha256 = _sha256({"train": train, "test": test, **splits}, class_groups)
     cache = folder / entry.name / "cache" / sha256[:16]
-    return Dataset(train, test, info, sha256, validation, cache)
+    return Dataset(train, test, info, sha256, validation, cache, class_groups)
 
 
 class Views:
@@ -166,27 +185,35 @@ class Views:
         return data
 
 
-def _held_out(parts: Parts, count: int) -> Parts:
-    """The parts with the last `count` training images as validation."""
-    cut = dict(parts)
+def _held_out(parts: Parts, count: int, entry: Entry) -> Parts:
+    """The parts with `count` training images as validation: the last, or a draw in their order."""
+    cut, size = dict(parts), len(parts["train-labels"])
+    train: slice | draws.Index = slice(size - count)
+    validation: slice | draws.Index = slice(size - count, size)
+    if entry.in_order_of_class:
+        validation = draws.drawn(size, count, _HELD_OUT_SEED)
+        train = np.delete(np.arange(size), validation)
     for what in ("images", "labels"):
         whole = parts[f"train-{what}"]
-        cut[f"train-{what}"], cut[f"validation-{what}"] = whole[:-count], whole[-count:]
+        cut[f"train-{what}"], cut[f"validation-{what}"] = whole[train], whole[validation]
     return cut
 
 
 def _split(parts: Parts, name: str, entry: Entry, view: DataView, size: int) -> Split:
     images, labels = parts[f"{name}-images"], parts[f"{name}-labels"]
+    places, pixels = np.arange(len(labels)), PIXELS[view.pixels]
     if view.limit is not None:  # before anything is read of images that lie in a mapped file
         if entry.classes:
-            kept = draws.balanced(labels, size, _LIMIT_SEED)
+            places = draws.balanced(labels, size, _LIMIT_SEED)
         else:
-            kept = draws.drawn(len(labels), size, _LIMIT_SEED)
-        images, labels = images[kept], labels[kept]
+            places = draws.drawn(len(labels), size, _LIMIT_SEED)
+        images, labels = images[places], labels[places]
+    if view.pixels == "binary" and name != "train":
+        images, pixels = draws.binarised(images, places, _BINARY_SEEDS[name]), real
     return Split(
         images=torch.from_numpy(images).view(-1, *entry.shape),
         labels=torch.from_numpy(labels.astype(np.int64)),
-        pixels=PIXELS[view.pixels],
+        pixels=pixels,
     )
 
 
@@ -216,7 +243,12 @@ def _read_idx(entry: Entry, folder: Path) -> Parts:
 
 
 # How the files of a data set are read, by their format.
-READERS: dict[str, Callable[[Entry, Path], Parts]] = {"idx": _read_idx, "celeba": celeba.read}
+READERS: dict[str, Callable[[Entry, Path], Parts]] = {
+    "idx": _read_idx,
+    "celeba": celeba.read,
+    "chardata": omniglot.read_chardata,
+    "drawings": omniglot.read_drawings,
+}
 
 
 def _require(entry: Entry, folder: Path) -> None:
@@ -235,13 +267,17 @@ def _require(entry: Entry, folder: Path) -> None:
     )
 
 
-def _sha256(splits: Mapping[str, Split]) -> str:
+def _sha256(splits: Mapping[str, Split], class_groups: Tensor | None) -> str:
     """The hash of all tensors, each after a line with its name, type and shape."""
-    digest = hashlib.sha256()
+    tensors: dict[str, Tensor] = {}
     for name, split in splits.items():
-        for what, tensor in (("images", split.images), ("labels", split.labels)):
-            array = tensor.contiguous().numpy()
-            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            digest.update(f"{name} {what} {array.dtype.name} {array.shape}\n".encode())
-            digest.update(array.data)
+        tensors |= {f"{name} images": split.images, f"{name} labels": split.labels}
+    if class_groups is not None:
+        tensors["class groups"] = class_groups
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        array = tensor.contiguous().numpy()
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(array.data)
     return digest.hexdigest()

@@ -27,6 +27,7 @@ def split_sizes(view: DataView) -> dict[str, int]:
         sizes["train"] -= view.held_out
     if view.limit is not None:
         most = {"train": view.limit}
-        few = max(view.limit // 5, entry.classes)
+        # One of every class where there are few classes; 1,623 characters could not be limited.
+        few = max(view.limit // 5, min(entry.classes, 100))
         sizes = {name: min(size, most.get(name, few)) for name, size in sizes.items()}
     return {name: sizes[name] for name in ("train", "validation", "test") if name in sizes}

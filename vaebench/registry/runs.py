@@ -15,12 +15,15 @@ from vaebench.registry.strict import Strict
 class DataView(Strict):
     """A data set and the view of it that a run sees.
 
-    `held_out` takes the last training images for validation; `limit` then keeps a draw of each
-    split, class-balanced where there are classes.
+    `pixels` are `real` grey values (unset too), or `binary`: training images drawn anew at every
+    use, with the grey values as probabilities, validation and test images drawn once and for all.
+    `held_out` takes the last training images for validation, a seeded draw of them if they lie in
+    order of their classes; `limit` then keeps a draw of each split, class-balanced where there are
+    classes.
     """
 
     dataset: str
-    pixels: Literal["real"] | None = None
+    pixels: Literal["real", "binary"] | None = None
     held_out: int | None = Field(default=None, ge=10)
     limit: int | None = Field(default=None, ge=10)
 
