@@ -80,6 +80,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "split": ["train", "test", "both"],
     "oversmoothing.split": ["train", "test"],
     "threshold": [0.01],
+    "labels": [4, 20],
     "epochs": [3],
     "batch_size": [16],
     "lr": [0.01],
@@ -175,7 +176,10 @@ def split(size: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> Split:
 def dataset(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Dataset:
     """A data set that no model finds hard and whose sizes no batch size divides."""
     info = DataInfo("synthetic", "stand-in", tuple(shape), CLASSES, train, test)
-    return Dataset(split(train, shape, 0), split(test, shape, 1), info, "0" * 64)
+    groups = torch.tensor([0, 1, 0])
+    return Dataset(
+        split(train, shape, 0), split(test, shape, 1), info, "0" * 64, class_groups=groups
+    )
 
 
 def attributes(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Dataset:
@@ -187,7 +191,8 @@ def attributes(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) ->
 
     data = dataset(train, test, shape)
     info = replace(data.info, classes=0, attributes=2 * CLASSES)
-    return replace(data, train=labelled(data.train), test=labelled(data.test), info=info)
+    train_part, test_part = labelled(data.train), labelled(data.test)
+    return replace(data, train=train_part, test=test_part, info=info, class_groups=None)
 
 
 def data_for(case: Case) -> Dataset:

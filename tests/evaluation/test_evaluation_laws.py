@@ -31,8 +31,14 @@ every_case = pytest.mark.parametrize("case", EVALUATOR_CASES, ids=str)
 MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp.vae")]
 every_model = pytest.mark.parametrize("model", MODELS, ids=str)
 
-# Evaluators that show the first examples, or pair each with a draw of its own.
-ORDERED = ("oversmoothing", "reconstructed_images", "perturbed_decodings", "latent_map")
+# Evaluators that take or show the first examples, or pair each with a draw of its own.
+ORDERED = (
+    "oversmoothing",
+    "reconstructed_images",
+    "perturbed_decodings",
+    "latent_map",
+    "alphabet_classifiers",
+)
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 
 

@@ -29,6 +29,7 @@ _MODULES = (
     "oversmoothing",
     "frechet",
     "plug_in",
+    "alphabets",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 
