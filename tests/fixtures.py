@@ -95,6 +95,8 @@ PARAMETERS: dict[str, list[Any]] = {
     "components": [0, 2],
     "perturbation": [0.01],
     "draws": [2],
+    "pairs": [3],
+    "steps": [4],
     "latent_map.samples": [7],
     "perplexity": [3.0],
     "form": list(FORMS),

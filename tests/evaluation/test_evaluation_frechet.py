@@ -265,7 +265,7 @@ def test_interpolations_are_between_pairs_of_test_means():
     with torch.no_grad():
         means = model.infer(all_of(DATA.test).x).mean
     found = draw(model, DATA, "mid-point", 0, 61).z
-    one, other = pairs(61, 61, torch.Generator().manual_seed(codes._PAIRS_SEED))
+    one, other = pairs(61, 61, torch.Generator().manual_seed(codes.PAIRS_SEED))
     expected = slerp(means[one], means[other], torch.full((61,), 0.5))
     torch.testing.assert_close(found, expected)
 

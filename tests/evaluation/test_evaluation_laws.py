@@ -37,6 +37,7 @@ ORDERED = (
     "reconstructed_images",
     "perturbed_decodings",
     "latent_map",
+    "interpolated_samples",
     "alphabet_classifiers",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")

@@ -15,6 +15,7 @@ from vaebench.evaluation.pictures import (
     sample_images,
     to_bytes,
 )
+from vaebench.evaluation.samples import interpolated_samples, prior_samples
 
 SHAPES = {"grey": (1, 2, 3), "colour": (3, 2, 3)}
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -86,6 +87,49 @@ def test_sample_images_are_decoded_codes(shape, latents, components):
     images = sample_images(model, data, latents=latents, components=components, count=6)["images"]
     torch.manual_seed(1)
     assert_same(images, decoded(model, draw(model, data, latents, components, 6).z))
+
+
+@every_shape
+def test_prior_samples_are_draws_given_draws(shape):
+    model = model_of(shape)
+    torch.manual_seed(1)
+    images = prior_samples(model, dataset(shape=shape), count=6)["images"]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        expected = model.decoder.sample(model.prior.sample(6, torch.device("cpu")))
+    assert images.dtype == np.uint8 and set(np.unique(images)) == {0, 255}
+    assert np.array_equal(images, as_array(255 * expected))
+
+
+@every_shape
+@pytest.mark.parametrize("head", ["diagonal", "deterministic"])
+def test_interpolations_go_straight_from_mean_to_mean(shape, head):
+    data, model = dataset(shape=shape), model_of(shape, head)
+    model.decoder.sample = model.decoder.mean  # a draw without noise
+    found = interpolated_samples(model, data, pairs=4, steps=5)
+    assert set(found) == {"sources", "targets", "interpolations"}
+    stored = as_array(data.test.images)
+    ends = []
+    for name in ("sources", "targets"):
+        same = (found[name][:, None] == stored).reshape(4, len(stored), -1).all(2)
+        assert (same.sum(1) == 1).all()
+        ends.append(same.argmax(1))
+    assert (ends[0] != ends[1]).all() and len(set(ends[0])) == len(set(ends[1])) == 4
+    with torch.no_grad():
+        means = model.infer(all_of(data.test).x).mean
+    one, other = means[ends[0]], means[ends[1]]
+    z = torch.stack([one + (other - one) * i / 4 for i in range(5)], 1)
+    assert_same(found["interpolations"], decoded(model, z))
+
+
+@every_shape
+def test_interpolations_are_drawn_between_the_same_images_for_every_model(shape):
+    data, (one, other) = dataset(shape=shape), (model_of(shape), model_of(shape, "isotropic"))
+    found, others = (interpolated_samples(m, data, pairs=6, steps=3) for m in (one, other))
+    for name in ("sources", "targets"):
+        assert np.array_equal(found[name], others[name])
+    assert set(np.unique(found["interpolations"])) == {0, 255}
+    assert found["interpolations"].shape == (6, 3, *found["sources"].shape[1:])
 
 
 @pytest.mark.parametrize("evaluator", [reconstructed_images, perturbed_decodings])

@@ -12,7 +12,7 @@ from vaebench.evaluation.encoding import posterior_means
 from vaebench.models.latent import LatentModel
 
 SOURCES = ("prior", "gmm", "mid-point", "random-point")
-_PAIRS_SEED = 20_200_917  # one for all models, so that all interpolate between the same images
+PAIRS_SEED = 20_200_917  # one for all models, so that all interpolate between the same images
 
 
 class Codes(NamedTuple):
@@ -66,7 +66,7 @@ def interpolations(means: Tensor, count: int, *, mid_point: bool) -> Tensor:
 
     Pairs and t are the same for every model. AR-ELBO, Table 4.
     """
-    generator = torch.Generator().manual_seed(_PAIRS_SEED)
+    generator = torch.Generator().manual_seed(PAIRS_SEED)
     one, other = pairs(len(means), count, generator).to(means.device)
     t = torch.full((count,), 0.5) if mid_point else torch.rand(count, generator=generator)
     return slerp(means[one], means[other], t.to(means.device))
