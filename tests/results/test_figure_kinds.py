@@ -1,4 +1,4 @@
-"""Perturbations, galleries, latent maps and line plots, with arrays of chosen content."""
+"""Perturbations, galleries, blocks, latent maps and line plots, with arrays of chosen content."""
 
 import itertools
 
@@ -40,6 +40,16 @@ GALLERY = FigureSpec.model_validate({
         {"line": "VAE (σ_x² = 1.0)", "row": "A"},
         {"line": "AE", "row": "B", "only": ["Reconstructions", "GMM-10"]},
     ],
+})  # fmt: skip
+BLOCKS = FigureSpec.model_validate({
+    **HEAD,
+    "kind": "image-blocks",
+    "shared": {"table": "toy", "group": "G"},
+    "columns": [
+        {"title": "(a) Samples", "evaluation": "prior"},
+        {"title": "(b) Interpolation", "evaluation": "ways", "array": "interpolations"},
+    ],
+    "lines": [{"line": "VAE", "row": "A"}, {"line": "AE", "row": "B"}],
 })  # fmt: skip
 SCATTER = FigureSpec.model_validate({
     **HEAD,
@@ -98,6 +108,17 @@ def fill_gallery(toy, scale, channels=()):
     put(toy, "A", "prior", scale=scale, images=gray([11] * 3, channels))
 
 
+def fill_blocks(toy, scale, channels=()):
+    for row in "AB":
+        put(toy, row, "prior", scale=scale, images=gray([1, 2, 3, 4, 5], channels))
+        put(
+            toy, row, "ways", scale=scale,
+            sources=gray([10, 20], channels),
+            targets=gray([30, 40], channels),
+            interpolations=gray([[50, 60, 70], [80, 90, 100]], channels),
+        )  # fmt: skip
+
+
 def fill_scatter(toy, scale):
     points = np.stack([np.arange(12.0), np.arange(12.0) ** 2], axis=1)
     labels = np.array([*range(10), -1, -1])
@@ -108,6 +129,7 @@ def fill_scatter(toy, scale):
 FILL = {
     "perturbations": (PERTURBATIONS, fill_perturbations),
     "gallery": (GALLERY, fill_gallery),
+    "image-blocks": (BLOCKS, fill_blocks),
     "scatter": (SCATTER, fill_scatter),
 }
 each_kind = pytest.mark.parametrize("kind", FILL)
@@ -192,11 +214,13 @@ def test_perturbed_decodings_follow_the_original_and_the_mean(channels, single):
         assert levels(image, 2) == [[10, 30, 50, 60, 70], [20, 40, 80, 90, 100]]
 
 
-def test_originals_are_framed_red_and_reconstructions_blue(single):
-    fill_perturbations(single, "paper")
-    for axis in drawn(PERTURBATIONS, single).figure.axes:
+@pytest.mark.parametrize("kind", ["perturbations", "image-blocks"])
+def test_originals_are_framed_red_and_reconstructions_or_targets_blue(kind, single):
+    spec, fill = FILL[kind]
+    fill(single, "paper")
+    for axis in drawn(spec, single).figure.axes:
         frames = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
-        assert len(frames) == 4
+        assert len(frames) == (0 if axis.images[0].get_array().min() == 1 else 4)
         for frame in frames:
             # Array indices are the middles of pixels, so the edges lie between two of them.
             x, y = np.ceil(frame.get_xy()).astype(int)
@@ -225,8 +249,18 @@ def test_a_gallery_has_a_line_a_method_and_gaps_where_there_is_nothing(channels,
     assert sorted(texts[3:]) == ["GMM-10", "Prior", "Random samples", "Reconstructions"]
 
 
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_block_is_a_square_of_samples_or_a_row_from_a_source_to_its_target(channels, single):
+    fill_blocks(single, "paper", channels)
+    found = {place: levels(image, 2) for place, image in places(drawn(BLOCKS, single)).items()}
+    assert found.keys() == set(itertools.product(range(2), range(2)))
+    for line in range(2):
+        assert found[line, 0] == [[1, 2, 3], [4, 5, 255]]
+        assert found[line, 1] == [[10, 50, 60, 70, 30], [20, 80, 90, 100, 40]]
+
+
 @pytest.mark.parametrize("scale", ["paper", "small"])
-@pytest.mark.parametrize("kind", ["perturbations", "gallery"])
+@pytest.mark.parametrize("kind", ["perturbations", "gallery", "image-blocks"])
 def test_nothing_overlaps_and_pixels_are_whole_dots(kind, scale, single):
     spec, fill = FILL[kind]
     fill(single, scale)
@@ -389,6 +423,7 @@ def test_every_kind_tells_what_makes_its_pictures(kind, single):
     heads = {
         "perturbations": "σ_x² = 1.0, Stochastic, s_z² = 10⁻²",
         "gallery": "GT, Reconstructions",
+        "image-blocks": "VAE, (a) Samples",
         "scatter": "(a) log σ_x² = -0.2",
     }
     told = "has no images yet; `vaebench run toy-figure --scale small` makes them"
@@ -396,7 +431,8 @@ def test_every_kind_tells_what_makes_its_pictures(kind, single):
 
 
 @pytest.mark.parametrize(
-    ("kind", "form"), [("perturbations", "svg"), ("gallery", "pdf"), ("scatter", "svg")]
+    ("kind", "form"),
+    [("perturbations", "svg"), ("gallery", "pdf"), ("image-blocks", "svg"), ("scatter", "svg")],
 )
 def test_every_kind_gives_the_same_file_again(kind, form, single, tmp_path):
     spec, fill = FILL[kind]

@@ -66,14 +66,17 @@ class FigureAxes(Strict):
 class FigureSpec(Strict):
     """One figure of one paper.
 
-    `image-grid` and `scatter` have `panels` side by side; `perturbations` and `gallery` have
-    `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`.
+    `image-grid` and `scatter` have `panels` side by side; `perturbations`, `gallery` and
+    `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`.
     """
 
     figure: str
     paper: str
     caption: str
-    kind: Literal["image-grid", "perturbations", "scatter", "gallery", "line-plot"] | None = None
+    kind: (
+        Literal["image-grid", "perturbations", "scatter", "gallery", "image-blocks", "line-plot"]
+        | None
+    ) = None
     panels: tuple[FigurePanel, ...] = ()
     shared: PanelPart = PanelPart()
     columns: tuple[FigureColumn, ...] = ()
@@ -121,6 +124,7 @@ class FigureSpec(Strict):
             "scatter": {"panels"},
             "perturbations": {"columns", "lines"},
             "gallery": {"columns", "lines"},
+            "image-blocks": {"columns", "lines"},
             "line-plot": {"axes"},
         }[self.kind]
         for key in ("panels", "columns", "lines", "axes"):

@@ -8,7 +8,7 @@ from vaebench.results.figures.curves import learning_curves
 from vaebench.results.figures.drawing import Drawing, save
 from vaebench.results.figures.grids import image_grids
 from vaebench.results.figures.line_plot import line_plot
-from vaebench.results.figures.matrix import gallery, perturbations
+from vaebench.results.figures.matrix import gallery, image_blocks, perturbations
 from vaebench.results.figures.scatter import scatter
 from vaebench.store.store import Store
 
@@ -19,6 +19,7 @@ _KINDS = {
     "perturbations": perturbations,
     "scatter": scatter,
     "gallery": gallery,
+    "image-blocks": image_blocks,
     "line-plot": line_plot,
 }
 

@@ -1,4 +1,5 @@
-"""Small images in lines and columns: perturbed decodings, reconstructions and samples."""
+"""Small images in lines and columns: perturbed decodings, reconstructions, samples and
+interpolations."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ def perturbations(
         first = pictures.array(panel, "originals"), pictures.array(panel, "reconstructions")
         decodings = pictures.array(panel, "decodings")  # [N, draws, H, W, …]
         images = np.concatenate([np.stack(first, axis=1), decodings], axis=1)
-        return _Cell(images, (RED, BLUE))
+        return _Cell(images, {0: RED, 1: BLUE}, 2)
 
     return _draw(_Matrix(spec, cell, 20, scale), pictures)
 
@@ -48,28 +49,52 @@ def gallery(
     pictures = Pictures(spec, expansions, store, scale)
 
     def cell(panel: FigurePanel) -> "_Cell":
-        return _Cell(pictures.array(panel, panel.array)[None], ())
+        return _Cell(pictures.array(panel, panel.array)[None], {}, 1)
 
     return _draw(_Matrix(spec, cell, 6, scale), pictures)
 
 
+def image_blocks(
+    spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
+) -> Drawing:
+    """Squares of images, and interpolations, one a row, between their source, framed red, and
+    their target, framed blue (DU-VAE, Figure S1)."""
+    pictures = Pictures(spec, expansions, store, scale)
+
+    def cell(panel: FigurePanel) -> "_Cell":
+        images = pictures.array(panel, panel.array)
+        if panel.array != "interpolations":
+            return _Cell(_squared(images), {}, 2)
+        ends = [pictures.array(panel, name)[:, None] for name in ("sources", "targets")]
+        images = np.concatenate([ends[0], images, ends[1]], axis=1)
+        return _Cell(images, {0: RED, images.shape[1] - 1: BLUE}, 2)
+
+    return _draw(_Matrix(spec, cell, 20, scale), pictures)
+
+
+def _squared(images: np.ndarray) -> np.ndarray:
+    """Images [N, …] in about as many rows as columns, with white ones behind them."""
+    columns = math.isqrt(len(images) - 1) + 1
+    rows = -(-len(images) // columns)
+    padded = np.full((rows * columns, *images.shape[1:]), 255, np.uint8)
+    padded[: len(images)] = images
+    return padded.reshape(rows, columns, *images.shape[1:])
+
+
 @dataclass(frozen=True)
 class _Cell:
-    """Images [rows, columns, H, W] or [rows, columns, H, W, 3]; the first columns are framed."""
+    """Images [rows, columns, H, W] or [rows, columns, H, W, 3]; `frames` are colours by column, and
+    `edge` is pixels of white on each side of an image: frames need two."""
 
     images: np.ndarray
-    frames: tuple[str, ...]
+    frames: Mapping[int, str]
+    edge: int
 
     @property
     def zoom(self) -> int:
         """Dots a pixel."""
         height: int = self.images.shape[2]
         return max(1, _IMAGE // height)
-
-    @property
-    def edge(self) -> int:
-        """Pixels of white on each side of an image: frames need room."""
-        return 2 if self.frames else 1
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,7 +119,7 @@ class _Cell:
         axis.imshow(self.picture(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_axis_off()
         rows, _, height, width = self.images.shape[:4]
-        for column, color in enumerate(self.frames):
+        for column, color in self.frames.items():
             for row in range(rows):
                 left = column * (width + 2 * self.edge) + self.edge - 1
                 top = row * (height + 2 * self.edge) + self.edge - 1
