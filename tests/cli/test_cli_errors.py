@@ -51,7 +51,10 @@ def refused(*arguments):
         ("run igp-tabel12", "did you mean igp-table12"),
         ("run igp-figur6", "did you mean igp-figure6"),
         ("run igp-table12 --scale smal", "did you mean small"),
-        ("run igp-table12 --scale smoke --set data.dataset=mnits", "did you mean mnist or omniglot?"),
+        (
+            "run igp-table12 --scale smoke --set data.dataset=mnits",
+            "did you mean mnist or omniglot?",
+        ),
         ("run igp-table12 --scale smoke --set data.pixels=grey", "Input should be 'real'"),
         ("run igp-table12 --plugin no_such_module", "--plugin no_such_module: No module named"),
         ("run igp-table3", "methods do not exist yet; `vaebench table igp-table3` shows"),
@@ -63,7 +66,10 @@ def refused(*arguments):
         ("eval igp-tabel12", "unknown table or run 'igp-tabel12'; did you mean igp-table12"),
         ("eval igp-table3", "methods do not exist yet"),
         ("eval igp-table12", "no finished run of igp-table12 has its weights in"),
-        ("fetch-data mnits", "unknown data set or weights 'mnits'; did you mean mnist or omniglot?"),
+        (
+            "fetch-data mnits",
+            "unknown data set or weights 'mnits'; did you mean mnist or omniglot?",
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_words(line, told, tmp_path, monkeypatch):

@@ -267,7 +267,10 @@ def test_data_dir_goes_before_the_environment(tiny, folder, tmp_path, vaebench):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mnits",), "vaebench: unknown data set or weights 'mnits'; did you mean mnist or omniglot?"),
+        (
+            ("mnits",),
+            "vaebench: unknown data set or weights 'mnits'; did you mean mnist or omniglot?",
+        ),
         (("--from", "x"), "Error: --from needs the NAME of what it holds"),
         (("mnist", "--from", "x", "--check"), "Error: --from and --check exclude each other"),
     ],

@@ -186,7 +186,7 @@ def _burda(file: _File, split: str, prefix: str) -> tuple[Bytes, Index, Index]:
     size, alphabets = file.entry.splits[split], max(found[names[1]].shape[:1], default=0)
     for name, rows in zip(names, (_SIDE * _SIDE, alphabets, 1), strict=True):
         file.expect(name, found[name], "buif", (rows, size))
-    pixels, alphabet, character = (found[name].astype(np.float64) for name in names)
+    pixels, alphabet, character = (found[name].astype(np.float64, copy=False) for name in names)
     if not (pixels.min() >= 0 and pixels.max() <= 1):  # so that it refuses nan
         file.refuse(f"its {names[0]}: expected grey values from 0 to 1")
     if not (np.isin(alphabet, (0, 1)).all() and (alphabet.sum(0) == 1).all()):
