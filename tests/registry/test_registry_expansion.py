@@ -295,3 +295,10 @@ def test_a_view_that_cannot_be_is_told_by_its_column(tiny, spec_file):
     tiny["columns"]["Rec."]["data"] = {"pixel": "real"}
     with pytest.raises(UserError, match=r"columns\.Rec\.: data: unknown key 'pixel'"):
         expand(load_table(spec_file(tiny)))
+
+
+def test_an_empty_argument_takes_away_what_was_said_before(tiny, spec_file):
+    tiny["defaults"]["arguments"]["samples"] = 3
+    tiny["rows"]["A"]["arguments"]["samples"] = None
+    path = spec_file(tiny)
+    assert "samples" not in run_of(path).arguments and run_of(path, "B").arguments["samples"] == 3

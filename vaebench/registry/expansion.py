@@ -247,6 +247,8 @@ class _Runs:
         if self.selection.limit is not None:
             raw["data"] = {**raw["data"], "limit": self.selection.limit}
         _check_plain(raw["arguments"], f"{where}: arguments")
+        # An empty value takes away what another part of the spec has said.
+        raw["arguments"] = {k: v for k, v in raw["arguments"].items() if v is not None}
         run = Run(
             method=str(part.method),
             arguments=raw["arguments"],
