@@ -167,9 +167,7 @@ def du_vae(
 
 
 @method
-def iaf_free_bits(
-    data: DataInfo, *, network: Settings, annealing: Settings, bits: float
-) -> Recipe:
+def iaf_free_bits(data: DataInfo, *, network: Settings, annealing: Settings, bits: float) -> Recipe:
     """IAF+FB: an inverse autoregressive flow, and free bits for its dimensions."""
     net = Network(**network)
     objective = WeightedElbo(Annealing(**annealing), free_bits=bits)

@@ -147,9 +147,20 @@ class Run:
     @property
     def sentence(self) -> str:
         """The identity for people: `igp.vae(posterior=diagonal)/mnist/seed=3`."""
-        told = {**self.arguments, **{name: run.id for name, run in self.inputs.items()}}
+        told = _flat(self.arguments) | {name: run.id for name, run in self.inputs.items()}
         arguments = ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
         return f"{self.method}({arguments})/{self.data.dataset}/seed={self.seed}"
+
+
+def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their paths: `network.width`."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Mapping):
+            found.update({f"{name}.{key}": inner for key, inner in _flat(value).items()})
+        else:
+            found[name] = value
+    return found
 
 
 @dataclass(frozen=True)
