@@ -18,8 +18,8 @@ from vaebench.evaluation.codes import SOURCES
 from vaebench.models.classifiers import Classifier
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
+from vaebench.models.heads import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.latent import LatentModel, glorot_uniform
-from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training

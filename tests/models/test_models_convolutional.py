@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vaebench.models.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
-from vaebench.models.posteriors import DeterministicHead, GaussianHead
+from vaebench.models.heads import DeterministicHead, GaussianHead
 
 # network: shape, latent size, parameters of encoder with head and of the decoder (AR-ELBO,
 # Appendices D.1, J.1, J.2; counted by hand from the printed layers).

@@ -10,13 +10,17 @@ from torch import nn
 
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
-from vaebench.models.latent import glorot_uniform
-from vaebench.models.posteriors import (
-    DeltaPosterior,
+from vaebench.models.heads import (
+    DeltaHead,
     DeterministicHead,
     GaussianHead,
     GlobalGaussianHead,
+    LinearGaussianHead,
+    NormalisedMean,
+    VarianceDropout,
 )
+from vaebench.models.latent import glorot_uniform
+from vaebench.models.posteriors import DeltaPosterior
 from vaebench.models.priors import StandardGaussian
 
 SHAPE = (1, 2, 2)
@@ -27,7 +31,15 @@ PRIORS = {"standard": lambda: StandardGaussian(LATENT)}
 DECODERS = {"bernoulli-mlp": lambda: BernoulliMlpDecoder(LATENT, [5, 7], SHAPE)}
 TESTED = {
     "encoders": {MlpEncoder},
-    "posteriors": {GaussianHead, GlobalGaussianHead, DeterministicHead},
+    "heads": {
+        DeltaHead,
+        DeterministicHead,
+        GaussianHead,
+        GlobalGaussianHead,
+        LinearGaussianHead,
+        NormalisedMean,
+        VarianceDropout,
+    },
     "priors": {StandardGaussian},
     "decoders": {BernoulliMlpDecoder},
 }

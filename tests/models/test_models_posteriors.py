@@ -9,13 +9,8 @@ from torch import nn
 
 from vaebench.models import divergence
 from vaebench.models.divergence import kl_by_dimension, kl_divergence, log_ratio
-from vaebench.models.posteriors import (
-    DeltaPosterior,
-    DeterministicHead,
-    GaussianDraws,
-    GaussianHead,
-    GaussianPosterior,
-)
+from vaebench.models.heads import DeterministicHead, GaussianHead
+from vaebench.models.posteriors import DeltaPosterior, GaussianDraws, GaussianPosterior
 from vaebench.models.priors import StandardGaussian
 
 BATCH, LATENT, DRAWS = 3, 4, 30_000

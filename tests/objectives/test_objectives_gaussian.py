@@ -17,8 +17,8 @@ from vaebench.models.gaussian_decoder import (
     SharedVariance,
     variance_of_form,
 )
+from vaebench.models.heads import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.gaussian import (
     Adaptive,

@@ -10,8 +10,8 @@ from torch import nn
 from vaebench.data.loading import DataInfo
 from vaebench.methods import method
 from vaebench.models.divergence import kl_divergence
+from vaebench.models.heads import GaussianHead
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import GaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.training.recipe import Recipe

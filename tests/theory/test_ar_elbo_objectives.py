@@ -11,8 +11,9 @@ from torch import nn
 from vaebench.data.loading import Batch
 from vaebench.estimators import gaussian
 from vaebench.models.gaussian_decoder import GaussianDecoder, SharedVariance, variance_of_form
+from vaebench.models.heads import GlobalGaussianHead
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import GaussianDraws, GaussianPosterior, GlobalGaussianHead
+from vaebench.models.posteriors import GaussianDraws, GaussianPosterior
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.gaussian import Adaptive, fixed_variance, trained_variance
 

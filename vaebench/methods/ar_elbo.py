@@ -23,14 +23,10 @@ from vaebench.models.gaussian_decoder import (
     Variance,
     variance_of_form,
 )
+from vaebench.models.heads import DeterministicHead, GaussianHead, GlobalGaussianHead
 from vaebench.models.latent import LatentModel
 from vaebench.models.parts import PosteriorHead
-from vaebench.models.posteriors import (
-    DeterministicHead,
-    GaussianHead,
-    GaussianPosterior,
-    GlobalGaussianHead,
-)
+from vaebench.models.posteriors import GaussianPosterior
 from vaebench.models.priors import StandardGaussian
 from vaebench.models.two_stage import TwoStageModel
 from vaebench.objectives.clock import Clock

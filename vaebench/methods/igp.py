@@ -11,9 +11,9 @@ from vaebench.data.loading import DataInfo
 from vaebench.methods import method
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
+from vaebench.models.heads import DeterministicHead, GaussianHead
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.parts import PosteriorHead
-from vaebench.models.posteriors import DeterministicHead, GaussianHead
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.elbo import negative_elbo, reconstruction
 from vaebench.objectives.iwae import ImportanceWeighted

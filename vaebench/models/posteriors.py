@@ -1,12 +1,9 @@
-"""Posteriors q(z|x) and the heads that make them from encoder features.
-
-Shapes: B batch, S samples, K latent size, H features. A head maps h [B, H] to a posterior.
-"""
+"""Posteriors q(z|x). Shapes: B batch, S samples, K latent size."""
 
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaebench.estimators import gaussian
 
@@ -132,48 +129,3 @@ class DeltaDraws:
         raise TypeError("a delta posterior has no density")
 
     log_prob_by_dimension = log_prob
-
-
-class GaussianHead(nn.Module):
-    """Two linear maps to mean and log variance.
-
-    `isotropic` gives one variance a datum, shared by all dimensions (IGP, Section 3).
-    """
-
-    def __init__(self, features: int, latent: int, *, isotropic: bool) -> None:
-        super().__init__()
-        self.mean = nn.Linear(features, latent)
-        self.log_variance = nn.Linear(features, 1 if isotropic else latent)
-
-    def forward(self, h: Tensor) -> GaussianPosterior:
-        return GaussianPosterior(self.mean(h), self.log_variance(h))
-
-
-class GlobalGaussianHead(nn.Module):
-    """A linear map to the mean and one variance for all dimensions and data (AR-ELBO, Eq. 4).
-
-    `log_variance` (natural logarithm) is where it starts if it is trainable, else what it is.
-    """
-
-    def __init__(self, features: int, latent: int, *, log_variance: float, trainable: bool) -> None:
-        super().__init__()
-        self.mean = nn.Linear(features, latent)
-        self.log_variance: Tensor
-        if trainable:
-            self.log_variance = nn.Parameter(torch.tensor([log_variance]))
-        else:
-            self.register_buffer("log_variance", torch.tensor([log_variance]))
-
-    def forward(self, h: Tensor) -> GaussianPosterior:
-        return GaussianPosterior(self.mean(h), self.log_variance.expand(len(h), 1))
-
-
-class DeterministicHead(nn.Module):
-    """One linear map to the code of an autoencoder."""
-
-    def __init__(self, features: int, latent: int) -> None:
-        super().__init__()
-        self.mean = nn.Linear(features, latent)
-
-    def forward(self, h: Tensor) -> DeltaPosterior:
-        return DeltaPosterior(self.mean(h))
