@@ -56,6 +56,17 @@ ARGUMENTS: dict[str, list[Any]] = {
     "gradient": ["outputs", "jacobian"],
     "filters": [[4, 6]],
     "features": [5],
+    "du_vae.network": [{"kind": "resnet-pixelcnn", "width": 0.03, "latent": 3}],
+    "du_vae.beta": [0.5],
+    "annealing": [{"start": 0.1, "epochs": 1.5}],
+    "inner": [{"steps": 3, "window": 2, "patience": 1}],
+    "refinements": [2],
+    "bits": [0.1],
+    "delta": [0.1],
+    "gamma": [0.5],
+    "keep": [0.8],
+    "diversity": [0.5],
+    "smoothness": [0.2],
 }
 WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "latent": [0, -1, 2.5, "three", None],
@@ -74,6 +85,30 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "gradient": ["code", "", None],
     "filters": [[], [0], [4, -1], ["4"], 4, None, [4] * 9],
     "features": [0, -1, 2.5, "five", None],
+    "du_vae.network": [
+        "resnet-pixelcnn",
+        None,
+        {"kind": "resnet-pixelcnn", "width": 1},
+        {"kind": "resnet", "width": 1, "latent": 3},
+        {"kind": "resnet-pixelcnn", "width": 0, "latent": 3},
+        {"kind": "resnet-pixelcnn", "width": 1, "latent": 0},
+    ],
+    "du_vae.beta": [-1, "1", None],
+    "annealing": [
+        None,
+        {"start": 0.0},
+        {"start": -1, "epochs": 1},
+        {"start": 0, "epochs": 0},
+        {"start": "0", "epochs": 1},
+    ],
+    "inner": [None, {"steps": 3}, {"steps": 3, "window": 0, "patience": 1}],
+    "refinements": [0, -1, 2.5, "two", True, None],
+    "bits": [-1, "1", None],
+    "delta": [0, -1, "1", None],
+    "gamma": [0, -1, "1", True, None],
+    "keep": [0, 1.5, "1", None],
+    "diversity": [-1, "1", None],
+    "smoothness": [-1, "1", None],
 }
 # The same for the parameters of evaluators.
 PARAMETERS: dict[str, list[Any]] = {
@@ -115,14 +150,21 @@ class Case:
         return f"{self.name}({told})".replace(" ", "")
 
 
+def key_of(name: str, argument: str, values: Mapping[str, list[Any]]) -> str:
+    """Under what an argument of `module.name` has its values: its own, its module's or all's."""
+    module = name.partition(".")[0]
+    own = [key for key in (f"{name}.{argument}", f"{module}.{argument}") if key in values]
+    return own[0] if own else argument
+
+
 def cases(
     registered: Mapping[str, Callable[..., Any]], fixed: int, values: Mapping[str, list[Any]]
 ) -> Iterator[Case]:
     """Every registered function with every combination of the values of its arguments; the first
-    `fixed` parameters are not arguments. `name.argument` has its own values before `argument`."""
+    `fixed` parameters are not arguments."""
     for name, function in registered.items():
         wanted = list(inspect.signature(function).parameters)[fixed:]
-        keys = [key if (key := f"{name}.{argument}") in values else argument for argument in wanted]
+        keys = [key_of(name, argument, values) for argument in wanted]
         missing = [key for key in keys if key not in values]
         if missing:
             raise LookupError(f"{name}: tests/fixtures.py has no value for {missing[0]!r}")

@@ -18,6 +18,7 @@ from fixtures import (
     data_for,
     dataset,
     gradients,
+    key_of,
     prepare,
 )
 from torch import nn
@@ -190,7 +191,7 @@ def test_an_unknown_method_is_named_with_the_nearest(name):
         (name, argument, value)
         for name in METHODS
         for argument in arguments_of(name)
-        for value in WRONG_ARGUMENTS[argument]
+        for value in WRONG_ARGUMENTS[key_of(name, argument, WRONG_ARGUMENTS)]
     ],
     ids=str,
 )

@@ -21,8 +21,8 @@ DATA = replace(WHOLE, validation=split(30, SHAPE, 2))
 SETTINGS = training(epochs=3, batch_size=8, lr=0.05)
 
 
-def prepared(model, inner=InnerLoop(6, 2, 1), settings=SETTINGS):
-    procedure = Aggressive(inner)
+def prepared(model, inner=None, settings=SETTINGS):
+    procedure = Aggressive(inner or InnerLoop(6, 2, 1))
     procedure.prepare(Setting(model, settings, DATA.train, DATA.validation))
     return procedure
 

@@ -3,8 +3,8 @@ Uncertainty Awareness" (IJCAI 2021), and those that it is compared with.
 
 `network` has a `kind`, `resnet-pixelcnn` (OMNIGLOT), a `width` that multiplies the outputs of its
 layers (1 is the paper) and the size of its code, `latent`. `annealing` raises the weight of the KL
-from `start` to 1 within `epochs`. Symbols are the paper's: `gamma` scales posterior means, `keep` is
-p, the probability that a variance is not dropped.
+from `start` to 1 within `epochs`. Symbols are the paper's: `gamma` scales posterior means, `keep`
+is p, the probability that a variance is not dropped.
 """
 
 from collections.abc import Mapping
