@@ -1,5 +1,8 @@
 """What a figure makes `run` do, and what is said of one that cannot be run yet."""
 
+import itertools
+from pathlib import Path
+
 import pytest
 from commands import invoke
 from specs import tiny_spec, write_spec
@@ -11,6 +14,7 @@ from vaebench.registry.expansion import expand
 from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.loading import load_table
 from vaebench.registry.selection import EVERYTHING
+from vaebench.store.store import Store
 
 HEAD = {"figure": "igp-figure6", "paper": "igp", "caption": "c"}
 
@@ -23,6 +27,17 @@ def scatter(table, row="A", **rest):
 def line_plot(table):
     axes = {"title": "T", "table": table, "column": "Rec.", "groups": ["G"], "against": "x"}
     return FigureSpec.model_validate({**HEAD, "kind": "line-plot", "axes": [axes]})
+
+
+def heat_map(table, row="A"):
+    arguments = {
+        name: {"name": name, "values": values}
+        for name, values in (("latent", [2, 3]), ("hidden", [4, 5]))
+    }
+    sweep = {
+        "table": table, "row": row, "column": "Rec.", "groups": ["G"], "arguments": arguments,
+    }  # fmt: skip
+    return FigureSpec.model_validate({**HEAD, "kind": "heat-map", "sweep": sweep})
 
 
 @pytest.fixture
@@ -70,6 +85,28 @@ def test_a_plot_of_columns_needs_the_whole_table(tiny, monkeypatch):
     assert plan(line_plot(tiny), monkeypatch).work.keys() == expand(load_table(tiny)).runs.keys()
 
 
+def test_a_sweep_has_runs_of_its_own(tiny, monkeypatch, tmp_path):
+    figure = heat_map(tiny)
+    work = plan(figure, monkeypatch).work.values()
+    points = {(w.run.arguments["latent"], w.run.arguments["hidden"], w.run.seed) for w in work}
+    assert points == set(itertools.product([2, 3], [4, 5], [0, 1])) and len(work) == 8
+    assert {name for w in work for name in w.tables} == {"igp-figure6"}
+    monkeypatch.setattr(targets, "load_figure", lambda name: figure)
+    found = find_targets(["igp-figure6"], "small", EVERYTHING)
+    (path,) = found.write_summaries(Store(tmp_path))
+    assert path == str(tmp_path / "igp-figure6.small.digits-28x28.csv")
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + 4
+    assert lines[1].startswith('igp-figure6,"latent = 2, hidden = 4",G,Rec.,,,missing,0,2')
+
+
+def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypatch):
+    monkeypatch.setattr(targets, "figure_paths", lambda: {"igp-figure6": None})
+    for figure, more in ((heat_map(tiny), ["igp-figure6"]), (scatter(tiny), [])):
+        monkeypatch.setattr(targets, "load_figure", lambda name, figure=figure: figure)
+        assert targets.runnable_targets() == [*targets.runnable_tables(), *more]
+
+
 @pytest.mark.parametrize(
     ("figure", "told"),
     [
@@ -81,6 +118,14 @@ def test_a_plot_of_columns_needs_the_whole_table(tiny, monkeypatch):
         (
             lambda tiny: line_plot("igp-table3"),
             "cannot be run yet: the methods of igp-table3 do not exist yet",
+        ),
+        (
+            lambda tiny: heat_map("igp-table3"),
+            "cannot be run yet: the methods of igp-table3 do not exist yet",
+        ),
+        (
+            lambda tiny: heat_map(tiny, "C"),
+            "cannot be run yet: it needs the row 'C' of tiny on 'G', which has no method",
         ),
         (
             lambda tiny: scatter(tiny, "C"),
@@ -105,6 +150,7 @@ def test_a_figure_that_cannot_be_run_says_why(figure, told, tiny, monkeypatch):
 def test_a_figure_that_can_be_run_lacks_nothing(tiny):
     assert why_not_runnable(scatter(tiny)) is None
     assert why_not_runnable(line_plot(tiny)) is None
+    assert why_not_runnable(heat_map(tiny)) is None
 
 
 def test_every_panel_of_a_figure_is_shown(tmp_path):
@@ -115,6 +161,9 @@ def test_every_panel_of_a_figure_is_shown(tmp_path):
     assert panels[-1].endswith("MNIST, sample_images latents=gmm components=10 count=8")
     assert sum("· run second-stage, sample_images" in line for line in panels) == 13
     plot = invoke("show", "ar-elbo-figure-oversmoothing", "--results-dir", tmp_path).stdout
+    sweep = invoke("show", "du-vae-figure2", "--results-dir", tmp_path).stdout
+    assert "  NLL: du-vae-table1 DU-VAE (0.5, 0.9) · OMNIGLOT, with\n" in sweep
+    assert "    p (keep) = 1, 0.9, 0.8, 0.7, 0.6\n" in sweep
     assert "  σ_z²: ar-elbo-table1 σ_z^2 against log σ_x^2, Stochastic encoding\n" in plot
 
 

@@ -48,6 +48,24 @@ PLOT = {
     ],
 }
 
+SWEEP = {
+    "figure": "f",
+    "paper": "igp",
+    "caption": "c",
+    "kind": "heat-map",
+    "sweep": {
+        "table": "igp-table12",
+        "row": "VAE, DGP",
+        "column": "Rec.",
+        "groups": ["MNIST"],
+        "arguments": {
+            "latent": {"name": "K", "values": [16, 32]},
+            "width": {"name": "γ", "values": [0.5, 1.0, 2.0]},
+        },
+        "best": {"MNIST": [16, 0.5]},
+    },
+}
+
 
 def read(folder, content):
     write_spec(folder, content, "figure.yaml")
@@ -94,6 +112,7 @@ def test_the_tables_of_a_figure_are_told_once(tmp_path):
     two = [PANEL, {**PANEL, "table": "igp-table6", "group": "Fashion-MNIST"}, PANEL]
     assert read(tmp_path, {**GRID, "panels": two}).tables == ("igp-table12", "igp-table6")
     assert read(tmp_path, PLOT).tables == ("ar-elbo-table1",)
+    assert read(tmp_path, SWEEP).tables == ("igp-table12",)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +136,14 @@ def test_the_tables_of_a_figure_are_told_once(tmp_path):
         (GALLERY, "columns.1", GALLERY["columns"][0], "columns: two of them have the same head"),
         (GALLERY, "shared", {"group": "MNIST"}, "lines.0, columns.0: the key 'table' is missing"),
         (GALLERY, "lines.1.row", "VEA", "lines.1, columns.0.row: igp-table12: unknown row 'VEA'"),
+        (GRID, "kind", "heat-map", "a figure of kind 'heat-map' has no `panels`"),
+        (SWEEP, "kind", "gallery", "a figure of kind 'gallery' needs `columns`"),
+        (SWEEP, "sweep.row", "VEA", "sweep.row: igp-table12: unknown row 'VEA'"),
+        (SWEEP, "sweep.column", "Rex.", "sweep.column: igp-table12: unknown column 'Rex.'"),
+        (SWEEP, "sweep.groups", ["x"], "best.MNIST: no point of this group"),
+        (SWEEP, "sweep.best", {"MNIST": [16, 0.4]}, "best.MNIST: no point of this group is drawn"),
+        (SWEEP, "sweep.arguments.latent.values", [], "sweep.arguments.latent.values: "),
+        (SWEEP, "sweep.arguments", {"K": {"name": "K", "values": [1]}}, "sweep.arguments: "),
         (PLOT, "axes.0.column", "IM", "axes.0.column: ar-elbo-table1: unknown column 'IM'"),
         (PLOT, "axes.0.groups", ["x"], "axes.0.group: ar-elbo-table1: unknown group 'x'"),
         (PLOT, "axes.0.groups", [], "axes.0.groups: "),

@@ -98,3 +98,6 @@ def test_every_figure_draws_cells_that_exist(name):
     for axes in figure.axes:
         printed = {(key.group, key.column) for key in published_cells(load_table(axes.table))}
         assert {(group, axes.column) for group in axes.groups} <= printed
+    if (sweep := figure.sweep) is not None:
+        cells = published_cells(load_table(sweep.table))
+        assert {(sweep.row, group, sweep.column) for group in sweep.groups} <= cells.keys()

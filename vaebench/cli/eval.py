@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebench.cli.targets import Targets, find_targets, runnable_tables
+from vaebench.cli.targets import Targets, find_targets, runnable_targets
 from vaebench.errors import UserError, unknown
 from vaebench.execution.plan import Work, check_plan
 from vaebench.registry.names import SCALES, figure_paths, table_paths
@@ -48,7 +48,7 @@ def _targets(target: str, scale: str, selection: Selection) -> Targets:
         return find_targets([target], scale, selection)
     ids: set[str] = set()
     for candidate in SCALES:
-        for table in runnable_tables():
+        for table in runnable_targets():
             targets = find_targets([table], candidate, selection)
             if target in targets.plan.work:
                 only = {target: targets.plan.work[target]}

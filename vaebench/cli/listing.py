@@ -58,6 +58,7 @@ def _figure_line(name: str) -> tuple[str, ...]:
     figure = load_figure(name)
     groups = [panel.group for panel in figure.all_panels()]
     groups += [group for axes in figure.axes for group in axes.groups]
+    groups += figure.sweep.groups if figure.sweep else ()
     state = "not yet" if why_not_runnable(figure) else "drawable"
     return name, "–", ", ".join(dict.fromkeys(groups)), state, figure.caption
 

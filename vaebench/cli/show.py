@@ -9,7 +9,7 @@ from vaebench.cli.targets import runnable_tables, why_not_runnable
 from vaebench.data import catalog
 from vaebench.execution.plan import Costs, make_plan
 from vaebench.registry.expansion import Expansion, expand
-from vaebench.registry.figure_spec import FigurePanel
+from vaebench.registry.figure_spec import FigurePanel, FigureSweep
 from vaebench.registry.loading import (
     load_figure,
     load_table,
@@ -125,11 +125,20 @@ def _show_figure(name: str) -> None:
     for axes in figure.axes:
         groups = ", ".join(axes.groups)
         click.echo(f"  {axes.title}: {axes.table} {axes.column} against {axes.against}, {groups}")
+    if figure.sweep is not None:
+        _show_sweep(figure.sweep)
     lacking = why_not_runnable(figure)
     if lacking:
         click.echo(lacking)
     for text in figure.assumptions:
         click.echo(f"Assumption: {text}")
+
+
+def _show_sweep(sweep: FigureSweep) -> None:
+    click.echo(f"  {sweep.column}: {sweep.table} {sweep.row} · {', '.join(sweep.groups)}, with")
+    for argument, swept in sweep.arguments.items():
+        values = ", ".join(f"{value:g}" for value in swept.values)
+        click.echo(f"    {swept.name} ({argument}) = {values}")
 
 
 def _parameters(panel: FigurePanel) -> str:

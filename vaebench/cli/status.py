@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vaebench.cli.planning import total_cost
-from vaebench.cli.targets import find_targets, runnable_tables
+from vaebench.cli.targets import find_targets, runnable_targets
 from vaebench.data.folder import data_folder
 from vaebench.data.weights import absent_weights
 from vaebench.execution.plan import Costs, Work
@@ -17,7 +17,7 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
     """Print the state of the runs of each table, and the time left."""
     store = Store(results)
     shown = False
-    for name in tables or runnable_tables():
+    for name in tables or runnable_targets():
         plan = find_targets([name], scale, selection).plan
         plan = plan.without_files(absent_weights(plan.files, data_folder()))
         work = list(plan.work.values())

@@ -11,6 +11,7 @@ from vaebench.registry.loading import load_figure, load_table
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
 from vaebench.registry.selection import EVERYTHING, Selection
+from vaebench.registry.sweeps import sweep_table
 from vaebench.results import summary
 from vaebench.results.cells import candidates, measure, panel_measurement
 from vaebench.store.store import Store
@@ -60,6 +61,8 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
                 pictures.setdefault(run.id, []).append(picture)
             expansions[f"{name} {i}"] = _row_of(measurement, tables[panel.table])
         expansions.update((f"{name} {axes.table}", tables[axes.table]) for axes in figure.axes)
+        if figure.sweep is not None:
+            expansions[name] = tables[figure.id]
     return Targets(
         tuple(expansions.values()), scale, selection, make_plan(expansions.values(), pictures)
     )
@@ -68,6 +71,13 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
 def runnable_tables() -> list[str]:
     """The built-in tables whose methods exist."""
     return [name for name in table_paths() if load_table(name).runnable]
+
+
+def runnable_targets() -> list[str]:
+    """These tables, and the figures that have runs of their own."""
+    figures = [load_figure(name) for name in figure_paths()]
+    swept = [figure.id for figure in figures if figure.sweep and why_not_runnable(figure) is None]
+    return [*runnable_tables(), *swept]
 
 
 def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
@@ -82,7 +92,8 @@ def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
 
 
 def expand_figure(figure: FigureSpec, scale: str, selection: Selection) -> dict[str, Expansion]:
-    """The tables that a figure is drawn from; UserError for one that cannot be run yet."""
+    """The tables that a figure is drawn from, and one under its own name for the runs that no other
+    has; UserError for one that cannot be run yet."""
     if not figure.runnable:
         raise UserError(f"{figure.id} cannot be drawn yet: its spec has no panels")
     specs = {name: load_table(name, scale) for name in figure.tables}
@@ -91,6 +102,8 @@ def expand_figure(figure: FigureSpec, scale: str, selection: Selection) -> dict[
             raise UserError(
                 f"{figure.id} cannot be run yet: the methods of {spec.id} do not exist yet"
             )
+    if figure.sweep is not None:
+        specs[figure.id] = sweep_table(figure, figure.sweep, scale)
     return {name: expand(spec, selection) for name, spec in specs.items()}
 
 

@@ -1,11 +1,22 @@
 """The spec of a figure: which pictures of which runs, and how they stand together."""
 
+from itertools import product
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from vaebench.errors import UserError
 from vaebench.registry.strict import Strict
+
+Kind = Literal[
+    "image-grid",
+    "perturbations",
+    "scatter",
+    "gallery",
+    "image-blocks",
+    "line-plot",
+    "heat-map",
+]
 
 
 class FigurePanel(Strict):
@@ -63,25 +74,63 @@ class FigureAxes(Strict):
     against: str = Field(description="`log σ_x^2` for rows called `log σ_x^2 = -0.1`")
 
 
+class SweptArgument(Strict):
+    """An argument of a method: what the paper calls it, and its values in the order of print."""
+
+    name: str
+    values: tuple[int | float, ...] = Field(min_length=1)
+
+
+class FigureSweep(Strict):
+    """Runs of the figure's own: those of a table's row with other values of two arguments.
+
+    All else is the row's, so a point that is a row of the table too is the same run. `column` is
+    measured at each; `best` are the values that the paper states as the best, by group.
+    """
+
+    table: str
+    row: str
+    column: str
+    groups: tuple[str, ...] = Field(min_length=1)
+    arguments: dict[str, SweptArgument] = Field(
+        min_length=2, max_length=2, description="the first is drawn downwards, the second across"
+    )
+    best: dict[str, tuple[int | float, int | float]] = {}
+
+    def points(self) -> dict[tuple[int | float, ...], str]:
+        """Every point, line by line, with its name: `γ = 0.4, p = 1`."""
+        names = [argument.name for argument in self.arguments.values()]
+        return {
+            values: ", ".join(f"{name} = {x:g}" for name, x in zip(names, values, strict=True))
+            for values in product(*(argument.values for argument in self.arguments.values()))
+        }
+
+    @model_validator(mode="after")
+    def _the_best_is_a_point(self) -> "FigureSweep":
+        for group, values in self.best.items():
+            if group not in self.groups or values not in self.points():
+                raise ValueError(f"best.{group}: no point of this group is drawn at {values}")
+        return self
+
+
 class FigureSpec(Strict):
     """One figure of one paper.
 
     `image-grid` and `scatter` have `panels` side by side; `perturbations`, `gallery` and
-    `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`.
+    `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`;
+    `heat-map` has a `sweep`, a panel a group.
     """
 
     figure: str
     paper: str
     caption: str
-    kind: (
-        Literal["image-grid", "perturbations", "scatter", "gallery", "image-blocks", "line-plot"]
-        | None
-    ) = None
+    kind: Kind | None = None
     panels: tuple[FigurePanel, ...] = ()
     shared: PanelPart = PanelPart()
     columns: tuple[FigureColumn, ...] = ()
     lines: tuple[FigureLine, ...] = ()
     axes: tuple[FigureAxes, ...] = ()
+    sweep: FigureSweep | None = None
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -91,12 +140,13 @@ class FigureSpec(Strict):
     @property
     def runnable(self) -> bool:
         """Whether it is said what is in it."""
-        return bool(self.panels or self.lines or self.axes)
+        return bool(self.panels or self.lines or self.axes or self.sweep)
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables that it is drawn from."""
         names = [panel.table for panel in self.all_panels()] + [axes.table for axes in self.axes]
+        names += [self.sweep.table] if self.sweep else []
         return tuple(dict.fromkeys(names))
 
     def all_panels(self) -> tuple[FigurePanel, ...]:
@@ -126,8 +176,9 @@ class FigureSpec(Strict):
             "gallery": {"columns", "lines"},
             "image-blocks": {"columns", "lines"},
             "line-plot": {"axes"},
+            "heat-map": {"sweep"},
         }[self.kind]
-        for key in ("panels", "columns", "lines", "axes"):
+        for key in ("panels", "columns", "lines", "axes", "sweep"):
             if bool(getattr(self, key)) != (key in wanted):
                 verb = "needs" if key in wanted else "has no"
                 raise ValueError(f"a figure of kind {self.kind!r} {verb} `{key}`")

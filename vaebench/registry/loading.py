@@ -86,6 +86,14 @@ def read_figure(path: Path) -> FigureSpec:
         (f"axes.{i}", axes.table, [("column", axes.column), *(("group", g) for g in axes.groups)])
         for i, axes in enumerate(figure.axes)
     ]
+    if figure.sweep is not None:
+        sweep = figure.sweep
+        names = [
+            ("row", sweep.row),
+            ("column", sweep.column),
+            *(("group", g) for g in sweep.groups),
+        ]
+        wanted.append(("sweep", sweep.table, names))
     known: dict[str, dict[str, set[str]]] = {}
     for place, table, names in wanted:
         if table not in known:

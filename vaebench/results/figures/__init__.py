@@ -7,6 +7,7 @@ from vaebench.registry.figure_spec import FigureSpec
 from vaebench.results.figures.curves import learning_curves
 from vaebench.results.figures.drawing import Drawing, save
 from vaebench.results.figures.grids import image_grids
+from vaebench.results.figures.heat_map import heat_map
 from vaebench.results.figures.line_plot import line_plot
 from vaebench.results.figures.matrix import gallery, image_blocks, perturbations
 from vaebench.results.figures.scatter import scatter
@@ -21,6 +22,7 @@ _KINDS = {
     "gallery": gallery,
     "image-blocks": image_blocks,
     "line-plot": line_plot,
+    "heat-map": heat_map,
 }
 
 
