@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 _WIDTH, _HEIGHT = 0.95, 0.62  # of a point, in inches
+_LEAST = 5.0  # inches, so that the words on the scale have room
 _BEST: dict[str, dict[str, Any]] = {
     "ours": {"edgecolor": "#d55e00", "linewidth": 3.0},
     "paper": {"edgecolor": "black", "linewidth": 1.6, "linestyle": (0, (3, 2))},
@@ -48,7 +49,7 @@ def heat_map(
     printed = _printed(expansion, expansions[sweep.table])
     column = expansion.spec.columns[sweep.column]
     down, across = sweep.arguments.values()
-    width = len(sweep.groups) * (_WIDTH * len(across.values) + 1.6)
+    width = max(len(sweep.groups) * (_WIDTH * len(across.values) + 1.6), _LEAST)
     figure = Figure(figsize=(width, _HEIGHT * len(down.values) + 1.4), layout="constrained")
     panels = figure.subplots(1, len(sweep.groups), squeeze=False)[0]
     for axis, group in zip(panels, sweep.groups, strict=True):
