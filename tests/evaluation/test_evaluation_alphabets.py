@@ -202,3 +202,20 @@ def test_data_without_alphabets_are_refused():
     told = "drawn has no alphabets; omniglot, omniglot-derived and strokes-28x28 have"
     with pytest.raises(UserError, match=told):
         alphabet_classifiers(Pixels(), plain, labels=1, **SETTINGS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+def test_a_gpu_learns_what_a_cpu_learns():
+    examples, there = random_problems()
+    weights = []
+    for device in ("cpu", "cuda"):
+        here = Examples(*(part.to(device) for part in examples))
+        torch.manual_seed(0)
+        classifiers = initialised(5, there.to(device), here.codes)
+        fit(classifiers, here, [shuffled(here) for _ in range(9)], batch_size=5, lr=0.03)
+        weights.append(classifiers.weights.cpu())
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-8, atol=1e-8)
+    data = dataset(dots([0, 1, 2] * 3, 3), dots([0, 1, 2] * 5, 3), [0, 1, 0])
+    found = alphabet_classifiers(Pixels(), data.to("cuda"), labels=3, **SETTINGS)
+    assert found["accuracy"] == 100.0
