@@ -222,7 +222,12 @@ def dataset(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Da
     info = DataInfo("synthetic", "stand-in", tuple(shape), CLASSES, train, test)
     groups = torch.tensor([0, 1, 0])
     return Dataset(
-        split(train, shape, 0), split(test, shape, 1), info, "0" * 64, class_groups=groups
+        train=split(train, shape, 0),
+        test=split(test, shape, 1),
+        info=info,
+        sha256="0" * 64,
+        validation=split(19, shape, 2),
+        class_groups=groups,
     )
 
 

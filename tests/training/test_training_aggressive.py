@@ -16,8 +16,7 @@ from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
 
 SHAPE = (1, 2, 2)
-WHOLE = dataset(train=45, test=20, shape=SHAPE)
-DATA = replace(WHOLE, validation=split(30, SHAPE, 2))
+DATA = replace(dataset(shape=SHAPE), validation=split(30, SHAPE, 2))
 SETTINGS = training(epochs=3, batch_size=8, lr=0.05)
 
 

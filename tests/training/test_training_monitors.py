@@ -2,13 +2,13 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
-from fixtures import all_of, at, dataset, split, tiny_model
+from fixtures import all_of, at, dataset, tiny_model
 from torch import nn
 
-from vaebench.data.loading import Dataset
 from vaebench.errors import UserError
 from vaebench.objectives.elbo import negative_elbo, reconstruction
 from vaebench.registry.runs import Optimizer, Plateau, Reload, Training
@@ -24,8 +24,7 @@ PLATEAU = Plateau(name="plateau", factor=0.5, patience=0, threshold=0.3)
 
 
 def data():
-    whole = dataset(train=40, test=22, shape=SHAPE)
-    return Dataset(whole.train, whole.test, whole.info, whole.sha256, split(19, SHAPE, 2))
+    return dataset(train=40, test=22, shape=SHAPE)
 
 
 def settings(**change):
@@ -106,9 +105,10 @@ class TestWhatIsMonitored:
         assert modes == 5 * [(True, True)] + 3 * [(False, False)]
 
     def test_a_view_without_validation_split_is_told(self):
+        without = replace(dataset(), validation=None)
         with pytest.raises(UserError, match=r"training.monitor: synthetic has no validation split"):
             make_monitor(
-                Recipe(tiny_model(), negative_elbo), settings(monitor="validation-loss"), dataset()
+                Recipe(tiny_model(), negative_elbo), settings(monitor="validation-loss"), without
             )
 
     @pytest.mark.parametrize(
