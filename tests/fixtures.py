@@ -18,7 +18,13 @@ from vaebench.evaluation.codes import SOURCES
 from vaebench.models.classifiers import Classifier
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder
-from vaebench.models.heads import DeterministicHead, GaussianHead, GlobalGaussianHead
+from vaebench.models.heads import (
+    DeltaHead,
+    DeterministicHead,
+    GaussianHead,
+    GlobalGaussianHead,
+    LinearGaussianHead,
+)
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.clock import Clock
@@ -199,6 +205,10 @@ HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "fixed": lambda features, latent: GlobalGaussianHead(
         features, latent, log_variance=0.7, trainable=False
     ),
+    "joint": lambda features, latent: LinearGaussianHead(
+        features, latent, bias=True, mean=nn.Identity(), variance=nn.Identity()
+    ),
+    "delta": lambda features, latent: DeltaHead(features, latent, bias=True, delta=0.1),
     "deterministic": DeterministicHead,
 }
 

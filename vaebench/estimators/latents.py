@@ -1,6 +1,8 @@
-"""Statistics of latent codes."""
+"""Statistics of latent codes and of Gaussian posteriors, in float64 and nats."""
 
 from torch import Tensor
+
+from vaebench.estimators.gaussian import LOG_2PI
 
 
 def active_units(means: Tensor, threshold: float) -> int:
@@ -9,3 +11,23 @@ def active_units(means: Tensor, threshold: float) -> int:
     Unbiased variance (divided by N - 1); Burda et al. (2016), Section 5.2.
     """
     return int((means.var(dim=0, correction=1) > threshold).sum())
+
+
+def mean_pairwise_divergence(means: Tensor, log_variances: Tensor) -> float:
+    """MPD of Gaussians [N, K] (DU-VAE, Eq. 3): the mean of (KL(q_i || q_j) + KL(q_j || q_i)) / 2
+    over all N^2 pairs, those with i = j among them.
+
+    sum_d (E[(m_1 - m_2)^2 / v_1] + E[v] E[1/v] - 1) / 2 for every dimension of independent data 1
+    and 2; printed with the -1 outside of the sum. From moments, so it takes N K operations.
+    """
+    means, variances = means.double(), log_variances.double().exp()
+    precisions = 1 / variances
+    spread = means.var(dim=0, correction=0)
+    squares = (means - means.mean(0)).square() + spread  # E[(m_1 - m_2)^2] given the first
+    ratios = variances.mean(0) * precisions.mean(0)
+    return 0.5 * float(((squares * precisions).mean(0) + ratios - 1).sum())
+
+
+def conditional_entropy(log_variances: Tensor) -> float:
+    """CE, the mean entropy of Gaussians with log variances [N, K] (DU-VAE, Eq. 5)."""
+    return 0.5 * float((log_variances.double() + LOG_2PI + 1).mean(0).sum())

@@ -1,4 +1,4 @@
-"""Estimates of mutual information in nats over a minibatch of N data: AR-ELBO, Eq. 29.
+"""Estimates of mutual information in nats over N data: AR-ELBO, Eq. 29.
 
 Squared distances come from products of centred matrices, a block at a time; the logarithms of sums
 of exponentials are in float64.
@@ -54,3 +54,12 @@ def latent_form(z: Tensor, means: Tensor, log_variances: Tensor) -> float:
             exponents.addcmul_(distances, precisions[k], value=-0.5)
         total += float(exponents.logsumexp(1).sum())
     return math.log(size) - total / size - float(volumes.mean()) - 0.5 * latent
+
+
+def minibatch_latent_form(z: Tensor, means: Tensor, log_variances: Tensor, batch: int) -> float:
+    """`latent_form` of minibatches of `batch` in the order of the data, averaged over the data.
+
+    Each is its own empirical distribution, so it is at most ln batch (He et al., 2019).
+    """
+    parts = (torch.split(tensor, batch) for tensor in (z, means, log_variances))
+    return sum(len(some[0]) * latent_form(*some) for some in zip(*parts, strict=True)) / len(z)

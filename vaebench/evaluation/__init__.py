@@ -22,6 +22,7 @@ Evaluator = Callable[..., Mapping[str, Value]]
 _MODULES = (
     "likelihood",
     "latents",
+    "latent_statistics",
     "probes",
     "samples",
     "pictures",

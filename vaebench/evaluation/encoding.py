@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data.loading import Batch, Split
+from vaebench.errors import UserError
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import DeltaPosterior, GaussianPosterior
 
@@ -41,6 +42,8 @@ def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPos
         means.append(posterior.mean.double())
         if isinstance(posterior, GaussianPosterior):
             log_variances.append(posterior.log_variance.double().expand_as(posterior.mean))
+        elif not isinstance(posterior, DeltaPosterior):
+            raise UserError("this evaluation is for Gaussian and deterministic encoders, not flows")
     if not log_variances:
         return DeltaPosterior(torch.cat(means))
     return GaussianPosterior(torch.cat(means), torch.cat(log_variances))
