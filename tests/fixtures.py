@@ -139,6 +139,7 @@ PARAMETERS: dict[str, list[Any]] = {
     "pairs": [3],
     "steps": [4],
     "latent_map.samples": [7],
+    "importance_weighted.samples": [1, 6],
     "perplexity": [3.0],
     "form": list(FORMS),
 }

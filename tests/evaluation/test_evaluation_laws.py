@@ -39,6 +39,7 @@ ORDERED = (
     "latent_map",
     "interpolated_samples",
     "alphabet_classifiers",
+    "importance_weighted",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 

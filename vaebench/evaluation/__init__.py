@@ -31,6 +31,7 @@ _MODULES = (
     "frechet",
     "plug_in",
     "alphabets",
+    "importance",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 

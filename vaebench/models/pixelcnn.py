@@ -89,9 +89,7 @@ class PixelCnnDecoder(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # it would unroll the chunks
     def _log_prob_in_chunks(self, x: Tensor, z: Tensor) -> Tensor:
         """`log_prob` in evaluation mode and without gradients."""
-        folded = _Folded(
-            self, by_rows=False
-        )  # anew for every call, so that it cannot be out of date
+        folded = _Folded(self, by_rows=False)  # anew in every call, so never out of date
         codes, start, found = z.flatten(0, 1), 0, []
         for some in _chunks(codes, math.prod(self.shape)):
             images = x[torch.arange(start, start + len(some), device=x.device) % len(x)]
