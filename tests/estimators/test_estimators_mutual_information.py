@@ -52,9 +52,11 @@ def test_the_data_form_is_that_of_a_double_loop(block, variance, monkeypatch):
     assert data_form(far, variance) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.parametrize("largest", [0.0, math.inf])  # by differences, by products
 @pytest.mark.parametrize("rows", [1, 5, 1000])
 @pytest.mark.parametrize("variance", [0.01, 0.5, 1.0])
-def test_the_latent_form_is_that_of_a_double_loop(rows, variance, monkeypatch):
+def test_the_latent_form_is_that_of_a_double_loop(largest, rows, variance, monkeypatch):
+    monkeypatch.setattr(mutual_information, "_LARGEST", largest)
     monkeypatch.setattr(mutual_information, "_ROWS", rows)
     means = normal(17, 3)
     z = means + variance**0.5 * normal(17, 3, seed=1)
@@ -63,7 +65,9 @@ def test_the_latent_form_is_that_of_a_double_loop(rows, variance, monkeypatch):
     assert latent_form(z, means, log_variances) == pytest.approx(expected, rel=1e-9)
 
 
-def test_with_its_own_variances_it_is_the_mean_log_ratio_to_the_mixture():
+@pytest.mark.parametrize("largest", [0.0, math.inf])
+def test_with_its_own_variances_it_is_the_mean_log_ratio_to_the_mixture(largest, monkeypatch):
+    monkeypatch.setattr(mutual_information, "_LARGEST", largest)
     means, log_variances = normal(11, 3), normal(11, 3, seed=1)
     z = means + torch.exp(0.5 * log_variances) * normal(11, 3, seed=2)
     densities = torch.stack([gaussian.log_density(code, means, log_variances) for code in z])
@@ -103,6 +107,18 @@ def test_tiny_variances_and_far_codes_stay_finite():
     found = latent_form(z, means, log_variances)
     assert found - excess == pytest.approx(math.log(50), rel=1e-6)
     assert math.isfinite(data_form(1e3 * normal(50, 12), 1e-6))
+
+
+@pytest.mark.parametrize("log_variance", [-10.0, -14.0, -18.0])
+def test_products_are_taken_only_where_they_are_exact(log_variance, monkeypatch):
+    """Narrow posteriors, a few of which overlap, far from the origin."""
+    means = 40 + torch.exp(torch.tensor(log_variance / 2)) * normal(50, 8)
+    means[::2] += normal(1, 8, seed=3)
+    log_variances = torch.full_like(means, log_variance)
+    z = means + math.exp(log_variance / 2) * normal(50, 8, seed=1)
+    found = latent_form(z, means, log_variances)
+    monkeypatch.setattr(mutual_information, "_LARGEST", 0.0)
+    assert found == pytest.approx(latent_form(z, means, log_variances), abs=1e-7)
 
 
 def test_order_and_a_shift_do_not_matter():

@@ -81,7 +81,7 @@ def test_it_ends_after_epochs_below_the_best_information(monkeypatch):
     """So many in total, not in a row; then both are trained together."""
     told = iter([1.0, 2.0, 1.5, 2.5, 2.4, 2.6, 0.1])
     monkeypatch.setattr(
-        aggressive.mutual_information, "minibatch_form", lambda *arguments: next(told)
+        aggressive.mutual_information, "minibatch_latent_form", lambda *arguments: next(told)
     )
     model = tiny_model().eval()
     procedure = prepared(model, InnerLoop(4, 2, patience=2))

@@ -5,12 +5,14 @@ of exponentials are in float64.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 _BLOCK = 1_000
 _ROWS = 8  # of 10,000 columns: what fits a core's cache
+_LARGEST = 1e8  # summands up to this size leave the exponents an error below 1e-7
 
 
 def data_form(decoded: Tensor, variance: float) -> float:
@@ -44,15 +46,14 @@ def latent_form(z: Tensor, means: Tensor, log_variances: Tensor) -> float:
     s^2 this is -(1/N) sum_i ln (1/N) sum_j exp(-||z_i - m_j||^2 / (2 s^2)) - K/2.
     """
     size, latent = means.shape
-    precisions = torch.exp(-log_variances.double()).T.contiguous()
-    volumes = 0.5 * log_variances.double().sum(1)
-    centres, total = means.double().T.contiguous(), 0.0
-    for rows in torch.split(z.double(), _ROWS):
-        exponents = -volumes.repeat(len(rows), 1)
-        for k in range(latent):  # elementwise: differences are exact where variances are tiny
-            distances = (rows[:, k, None] - centres[k]).square_()
-            exponents.addcmul_(distances, precisions[k], value=-0.5)
-        total += float(exponents.logsumexp(1).sum())
+    centre = means.double().mean(0)
+    z, means, log_variances = z.double() - centre, means.double() - centre, log_variances.double()
+    precisions, volumes = torch.exp(-log_variances), 0.5 * log_variances.sum(1)
+    largest = (z.abs().max() + means.abs().max()).square() * precisions.max() * latent
+    exponents = _by_products if float(largest) < _LARGEST else _by_differences
+    total = sum(
+        float(block.logsumexp(1).sum()) for block in exponents(z, means, precisions, volumes)
+    )
     return math.log(size) - total / size - float(volumes.mean()) - 0.5 * latent
 
 
@@ -63,3 +64,25 @@ def minibatch_latent_form(z: Tensor, means: Tensor, log_variances: Tensor, batch
     """
     parts = (torch.split(tensor, batch) for tensor in (z, means, log_variances))
     return sum(len(some[0]) * latent_form(*some) for some in zip(*parts, strict=True)) / len(z)
+
+
+def _by_products(z: Tensor, means: Tensor, precisions: Tensor, volumes: Tensor) -> Iterator[Tensor]:
+    """log q(z_i|x_j) + (K/2) ln 2 pi for some i and all j at a time, squares multiplied out."""
+    left = torch.cat([z.square(), z], 1)
+    right = torch.cat([-0.5 * precisions, means * precisions], 1).T.contiguous()
+    constants = -0.5 * (means.square() * precisions).sum(1) - volumes
+    for rows in torch.split(left, 4 * _ROWS):  # a product wants more
+        yield torch.addmm(constants, rows, right)
+
+
+def _by_differences(
+    z: Tensor, means: Tensor, precisions: Tensor, volumes: Tensor
+) -> Iterator[Tensor]:
+    """The same, exact where the variances are tiny beside the distances."""
+    precisions, means = precisions.T.contiguous(), means.T.contiguous()
+    for rows in torch.split(z, _ROWS):
+        exponents = -volumes.repeat(len(rows), 1)
+        for k in range(len(means)):
+            distances = (rows[:, k, None] - means[k]).square_()
+            exponents.addcmul_(distances, precisions[k], value=-0.5)
+        yield exponents

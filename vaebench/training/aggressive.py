@@ -139,7 +139,7 @@ class Aggressive:
             posteriors.append((posterior.mean, posterior.log_variance.expand_as(posterior.mean)))
         means, log_variances = (torch.cat(part) for part in zip(*posteriors, strict=True))
         z = GaussianPosterior(means, log_variances).rsample(1)[0]
-        information = mutual_information.minibatch_form(
+        information = mutual_information.minibatch_latent_form(
             z, means, log_variances, setting.training.batch_size
         )
         logged = {"mutual_information": information, "aggressive": float(self._aggressive)}
