@@ -20,12 +20,15 @@ CPU = torch.device("cpu")
 EPOCHS = 3
 SEED = 5
 DATA = dataset()
+IWAE = next(case for case in LATENT_CASES if case.name == "igp.iwae")
 STEPS = math.ceil(len(DATA.train) / training().batch_size)  # an epoch; the last is a short one
 
 law = settings(
     deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-methods = pytest.mark.parametrize("case", LATENT_CASES, ids=str)
+# Of DU-VAE's slow networks one, with a state and noise in its head; Agg-VAE has tests of its own.
+CASES = [c for c in LATENT_CASES if c.name == "du_vae.du_iaf" or not c.name.startswith("du_vae.")]
+methods = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 class Stop(Exception):
@@ -187,7 +190,9 @@ def test_training_lowers_the_loss_and_reports_every_epoch(case, checkpoint):
     heard = []
     trained, model, _ = run(case, checkpoint, 12, report=lambda *told: heard.append(told))
     assert heard == list(enumerate(trained.history, start=1))
-    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    # An annealed loss rises at first.
+    falling = "rec" if "annealing" in case.values else "loss"
+    assert trained.history[-1][falling] < trained.history[0][falling]
     assert trained.seconds > 0 and not model.training
 
 
@@ -248,11 +253,9 @@ def test_steps_count_on_after_a_stop(checkpoint):
 
 
 def test_a_finished_training_is_not_continued(checkpoint):
-    trained, model, random = run(LATENT_CASES[-1], checkpoint)
+    trained, model, random = run(IWAE, checkpoint)
     heard = []
-    again, other, random_after = run(
-        LATENT_CASES[-1], checkpoint, report=lambda *told: heard.append(told)
-    )
+    again, other, random_after = run(IWAE, checkpoint, report=lambda *told: heard.append(told))
     assert heard == [] and same(again.history, trained.history)
     assert same(other.state_dict(), model.state_dict()) and torch.equal(random_after, random)
 
@@ -266,7 +269,7 @@ def test_the_seconds_of_all_parts_count(checkpoint):
 
 
 def test_the_seed_decides(checkpoint, tmp_path):
-    case = LATENT_CASES[-1]
+    case = IWAE
     _, model, _ = run(case, checkpoint)
     recipe = build(case, DATA, SEED + 1)
     other = tmp_path / "other.pt"
@@ -281,7 +284,7 @@ def test_the_seed_decides(checkpoint, tmp_path):
 @pytest.mark.parametrize("epoch", range(1, EPOCHS + 1))
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_leaves_the_numbers_ends_the_history_before_it(value, epoch, checkpoint):
-    case = LATENT_CASES[-1]
+    case = IWAE
 
     def explode(recipe):
         def objective(model, batch, clock):

@@ -18,7 +18,7 @@ WEIGHT = Annealing(0.5, 4.0)
 
 def refined(steps=3, clip=1e6, rate=0.3, seed=0):
     model = tiny_model(seed=seed, scale=2.0)
-    return RefinedModel(model, Refinement(steps, rate, 0.5, clip)).double()
+    return RefinedModel(model, Refinement(steps, rate, 0.5, clip, batch=6)).double()
 
 
 def unrolled(model, x, start, noises, weight, clip):
@@ -117,9 +117,21 @@ def test_evaluation_refines_and_an_objective_sees_what_it_is_given():
     assert model.infer(BATCH.x) is not posterior
 
 
+def test_evaluation_has_batches_of_the_size_in_training():
+    """Where a loss is a mean over the batch, what it is asked about at once changes no step."""
+    model = refined()
+    x = torch.cat([BATCH.x, random_batch(9, seed=2).x])
+    torch.manual_seed(4)
+    whole = model.infer(x)
+    torch.manual_seed(4)
+    parts = [model.infer(part) for part in torch.split(x, 6)]
+    assert torch.equal(whole.mean, torch.cat([part.mean for part in parts]))
+    assert torch.equal(whole.log_variance, torch.cat([part.log_variance for part in parts]))
+
+
 def test_it_wants_its_model():
     setting = Setting(tiny_model(), training(), dataset().train)
     with pytest.raises(TypeError, match="RefinedModel"):
         SemiAmortised(WEIGHT).prepare(setting)
     with pytest.raises(ValueError, match="refinements"):
-        Refinement(0, 1.0, 0.5, 5.0)
+        Refinement(0, 1.0, 0.5, 5.0, 50)

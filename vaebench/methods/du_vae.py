@@ -38,6 +38,7 @@ from vaebench.training.aggressive import Aggressive, InnerLoop
 from vaebench.training.recipe import Recipe
 from vaebench.training.semi_amortised import SemiAmortised
 
+_BATCH = 50  # images, of the training
 _EPS = 1e-5
 _FLOW_EPS = 1e-8  # before a flow, as in the authors' code
 
@@ -102,7 +103,7 @@ def semi_amortised(
 ) -> Recipe:
     """SA-VAE: the posterior of every batch is refined by so many gradient steps."""
     net, weight = Network(**network), Annealing(**annealing)
-    refinement = Refinement(refinements, rate=1.0, momentum=0.5, clip=5.0)
+    refinement = Refinement(refinements, rate=1.0, momentum=0.5, clip=5.0, batch=_BATCH)
     model = RefinedModel(_model(data, net, _gaussian(net)), refinement)
     return Recipe(model, WeightedElbo(weight), SemiAmortised(weight), compilable=False)
 

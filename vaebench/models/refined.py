@@ -16,12 +16,17 @@ from vaebench.models.posteriors import GaussianDraws, GaussianPosterior
 @dataclass(frozen=True)
 class Refinement:
     """`steps` of gradient descent on mean and log variance, at `rate` with `momentum`; the gradient
-    of either is shortened to the norm `clip` over the batch."""
+    of either is shortened to the norm `clip` over the batch.
+
+    What falls is the mean over a batch, so a step depends on its size: evaluation has batches of
+    `batch`, the size in training.
+    """
 
     steps: int
     rate: float
     momentum: float
     clip: float
+    batch: int
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or isinstance(self.steps, bool) or self.steps < 1:
@@ -56,7 +61,12 @@ class RefinedModel(LatentModel):
         """q(z|x), refined against the whole ELBO; within `given`, that posterior."""
         if self._given is not None:
             return self._given
-        return GaussianPosterior(*self.refine(x, self.amortised(x), torch.ones(()))[1])
+        ends = [
+            self.refine(part, self.amortised(part), torch.ones(()))[1]
+            for part in torch.split(x, self.refinement.batch)
+        ]
+        mean, log_variance = (torch.cat(parts) for parts in zip(*ends, strict=True))
+        return GaussianPosterior(mean, log_variance)
 
     @contextmanager
     def given(self, posterior: GaussianPosterior) -> Iterator[None]:
