@@ -16,7 +16,6 @@ ZERO_ENTROPY_VARIANCE = 1 / (2 * math.pi * math.e)  # of a Gaussian whose entrop
 _MOMENTUM = 0.1
 _LEAST_GATE = 0.02
 _ABOVE_ZERO = 1e-6
-_HALVINGS = 100  # of an interval: more than doubles can tell apart
 
 
 class GaussianHead(nn.Module):
@@ -200,8 +199,7 @@ def kl_roots(delta: float) -> tuple[float, float]:
 def _root(twice: float, outside: float) -> float:
     """Where ln v - v + twice = 0, between `outside`, where that is negative, and 1."""
     inside = 1.0
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2
+    while (middle := (inside + outside) / 2) not in (inside, outside):  # not yet neighbours
         if math.log(middle) - middle + twice > 0:
             inside = middle
         else:
