@@ -1,4 +1,4 @@
-"""Active units against NumPy."""
+"""Active units, and diversity and entropy of Gaussians, against NumPy and slow sums."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vaebench.estimators.latents import active_units
+from vaebench.estimators.latents import (
+    active_units,
+    conditional_entropy,
+    mean_pairwise_divergence,
+)
 
 law = settings(deadline=None, max_examples=40)
 codes = arrays(
@@ -50,3 +54,56 @@ def test_the_threshold_itself_is_not_active():
 @pytest.mark.parametrize("size", [2, 1001])
 def test_constant_means_are_not_active(value, size):
     assert active_units(torch.full((size, 4), value), 0.0001) == 0
+
+
+# Gaussians: means and log variances [N, K].
+
+
+def slow_divergence(means, log_variances):
+    total = 0.0
+    for m, v in zip(means, np.exp(log_variances), strict=True):
+        for n, w in zip(means, np.exp(log_variances), strict=True):
+            total += 0.25 * sum((m - n) ** 2 * (1 / v + 1 / w) + v / w + w / v - 2)
+    return total / len(means) ** 2
+
+
+def gaussians(size, latent, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(size, latent)), rng.normal(size=(size, latent))
+
+
+@pytest.mark.parametrize(("size", "latent"), [(1, 3), (2, 1), (30, 5)])
+def test_the_divergence_of_pairs_is_that_of_a_double_loop(size, latent):
+    arrays = gaussians(size, latent)
+    found = mean_pairwise_divergence(*map(torch.from_numpy, arrays))
+    assert found == pytest.approx(slow_divergence(*arrays), rel=1e-10, abs=1e-14)
+
+
+def test_the_divergence_of_pairs_depends_on_neither_order_nor_place():
+    means, log_variances = gaussians(30, 5)
+    expected = slow_divergence(means, log_variances)
+    order = np.random.default_rng(1).permutation(30)
+    moved = torch.from_numpy(means[order] + 1e4), torch.from_numpy(log_variances[order])
+    assert mean_pairwise_divergence(*moved) == pytest.approx(expected, rel=1e-7)
+
+
+def test_float32_is_summed_in_float64():
+    means, log_variances = (torch.from_numpy(array).float() for array in gaussians(500, 4))
+    found = mean_pairwise_divergence(means, log_variances), conditional_entropy(log_variances)
+    means, log_variances = means.double(), log_variances.double()
+    assert found == (
+        mean_pairwise_divergence(means, log_variances),
+        conditional_entropy(log_variances),
+    )
+
+
+def test_equal_gaussians_do_not_differ():
+    means, log_variances = torch.full((7, 3), 5.0), torch.full((7, 3), -2.0)
+    assert mean_pairwise_divergence(means, log_variances) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_entropy_is_the_mean_over_data_of_sums_over_dimensions():
+    _, log_variances = gaussians(30, 5)
+    each = 0.5 * (np.log(2 * np.pi * np.e) + log_variances)
+    found = conditional_entropy(torch.from_numpy(log_variances))
+    assert found == pytest.approx(each.sum(1).mean(), rel=1e-12)

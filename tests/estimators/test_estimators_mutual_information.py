@@ -7,7 +7,11 @@ import torch
 from scipy.special import logsumexp
 
 from vaebench.estimators import gaussian, mutual_information
-from vaebench.estimators.mutual_information import data_form, latent_form
+from vaebench.estimators.mutual_information import (
+    data_form,
+    latent_form,
+    minibatch_latent_form,
+)
 
 F64 = torch.float64
 
@@ -128,3 +132,26 @@ def test_order_and_a_shift_do_not_matter():
     zeros = torch.zeros_like(means)
     moved = latent_form(z[order] + 3, means[order] + 3, zeros)
     assert moved == pytest.approx(latent_form(z, means, zeros), rel=1e-10)
+
+
+def test_minibatches_are_reference_sets_of_their_own():
+    means, log_variances = normal(23, 3), 0.5 * normal(23, 3, seed=1)
+    z = means + torch.exp(0.5 * log_variances) * normal(23, 3, seed=2)
+    parts = [slice(0, 10), slice(10, 20), slice(20, 23)]
+    each = [latent_form(z[some], means[some], log_variances[some]) for some in parts]
+    expected = (10 * each[0] + 10 * each[1] + 3 * each[2]) / 23
+    assert minibatch_latent_form(z, means, log_variances, 10) == pytest.approx(expected, rel=1e-12)
+    whole = minibatch_latent_form(z, means, log_variances, 23)
+    assert whole == minibatch_latent_form(z, means, log_variances, 50)
+    assert whole == pytest.approx(latent_form(z, means, log_variances), rel=1e-12)
+
+
+def test_far_codes_fill_a_minibatch_and_equal_ones_hold_nothing():
+    noise = normal(400, 4, seed=1)
+    excess = 0.5 * float(noise.square().sum(1).mean()) - 2
+    zeros = torch.zeros_like(noise)
+    far = 1e6 * normal(400, 4)
+    assert minibatch_latent_form(far + noise, far, zeros, 50) - excess == pytest.approx(
+        math.log(50)
+    )
+    assert abs(minibatch_latent_form(noise, zeros, zeros, 50) - excess) < 1e-9
