@@ -372,3 +372,38 @@ def test_the_gradient_of_rescaled_scales_is_that_of_free_ones_at_their_values(he
         each(h).draw(1).z.square().sum().backward()
         found.append(each.mean.scale.grad)
     torch.testing.assert_close(*found)
+
+
+@every_head
+def test_compiled_a_head_trains_the_same_and_is_switched_on_without_compiling_again(head):
+    def trained(compiled):
+        model, prior, h = made(head), StandardGaussian(LATENT), normal(BATCH, FEATURES)
+
+        def objective(h, step):
+            model.variance.activate(step >= 3)
+            posterior = model(h)
+            draws = posterior.draw(1)
+            kl = kl_by_dimension(posterior, prior, draws).mean(0)
+            return kl.clamp_min(0.1).sum() + draws.z.square().mean()
+
+        if compiled:
+            torch.compiler.reset()
+            objective = torch.compile(objective, backend="aot_eager", fullgraph=True)
+        found = []
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for step in range(1, 5):
+            optimizer.zero_grad()
+            torch.manual_seed(step)
+            loss = objective(h, torch.tensor(step))
+            loss.backward()
+            optimizer.step()
+            model.mean.rescale()
+            found.append(loss.detach())
+        assert bool(model.variance.active)
+        return [*found, *model.state_dict().values()]
+
+    eager = trained(False)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        compiled = trained(True)
+    for one, two in zip(eager, compiled, strict=True):
+        torch.testing.assert_close(one, two)
