@@ -149,9 +149,11 @@ def test_other_scales_are_not_moved(scale):
     assert torch.equal(norm.scale, before)
 
 
-def test_an_unknown_scale_is_refused():
+def test_an_unknown_scale_and_no_deviation_are_refused():
     with pytest.raises(ValueError, match="learned"):
         normalised("learned")
+    with pytest.raises(ValueError, match="gamma"):
+        normalised("fixed", gamma=0.0)
 
 
 # The variance.

@@ -97,6 +97,8 @@ class NormalisedMean(nn.Module):
         super().__init__()
         if scale not in ("fixed", "rescaled", "free"):
             raise ValueError(f"scale is {scale!r}; expected fixed, rescaled or free")
+        if not gamma > 0:
+            raise ValueError(f"gamma is {gamma!r}; expected a deviation above 0")
         self.gamma, self.eps = gamma, eps
         self.rescaled = scale == "rescaled"
         scales, shifts = torch.full((latent,), gamma), torch.full((latent,), shift or 0.0)
