@@ -75,3 +75,33 @@ def test_the_plain_loop_has_our_gradients(script, name):
     largest = max(gradient.norm() for gradient in gradients.values())
     for key, weight in network.named_parameters():
         assert (weight.grad - gradients[key]).norm() <= 1e-4 * largest, key
+
+
+def test_the_plain_way_of_du_vae_has_our_loss_and_gradients(script):
+    """But at masked taps, where it has gradients that move nothing."""
+    du_vae = script("du_vae")
+    recipe, theirs = du_vae.recipe(), script("du_vae_plain").PlainVae()
+    du_vae.share_weights(recipe.model, theirs)
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).round()
+    torch.manual_seed(0)
+    batch = Batch(x, torch.zeros(4, dtype=torch.int64))
+    loss = recipe.objective(recipe.model, batch, 1)["loss"]
+    torch.manual_seed(0)
+    expected = theirs.loss(x)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    expected.backward()
+    weights = dict(recipe.model.named_parameters())
+    largest = max(weight.grad.norm() for weight in weights.values())
+    for name, weight in theirs.named_parameters():
+        found, wanted = weights[name].grad, weight.grad
+        if found.shape != wanted.shape:
+            wanted = wanted[:, :, : found.shape[2]]
+        seen = found != 0
+        assert seen.float().mean() > 0.5, name
+        assert (found - wanted)[seen].norm() <= 1e-4 * largest, name
+
+
+def test_the_plain_mutual_information_is_ours(script):
+    pair = script("du_vae").build_information(script("cases").Numerics("cpu", 1, "default"), 1)
+    assert pair.difference < 1e-6

@@ -15,6 +15,7 @@ from typing import Any
 
 import ar_elbo
 import dispatch
+import du_vae
 import igp
 import peak
 import pythae_case
@@ -25,7 +26,8 @@ from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-CASES = {case.name: case for case in (*igp.CASES, *ar_elbo.CASES, *pythae_case.CASES)}
+MODULES = (igp, ar_elbo, du_vae, pythae_case)
+CASES = {case.name: case for module in MODULES for case in module.CASES}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
 DISPATCH_RUNS, DISPATCH_MS = 1000, 5.0
