@@ -80,6 +80,7 @@ class Ours:
         *,
         batch: int = BATCH,
         optimizer: Optimizer = ADAM,
+        clip: float | None = None,
     ) -> None:
         self.recipe = recipe
         self.objective = objective or recipe.objective
@@ -87,7 +88,7 @@ class Ours:
         self.count, self.size = 0, len(data)
         self.total = torch.zeros(())
         recipe.model.train()
-        training = Training(batch_size=batch, epochs=1, optimizer=optimizer)
+        training = Training(batch_size=batch, epochs=1, optimizer=optimizer, clip=clip)
         recipe.procedure.prepare(Setting(recipe.model, training, data))
 
     def step(self) -> None:

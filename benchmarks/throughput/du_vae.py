@@ -4,10 +4,7 @@ importance-weighted likelihood, and mutual information."""
 import math
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,19 +30,15 @@ from du_vae_plain import (
     PlainVae,
     plain_information,
 )
-from vaebench.data.loading import Batch, DataInfo, Split, real
+from vaebench import methods
+from vaebench.data.loading import DataInfo, Split, real
 from vaebench.estimators.mutual_information import latent_form
 from vaebench.evaluation.importance import importance_log_likelihoods
 from vaebench.models.latent import LatentModel
-from vaebench.models.pixelcnn import PixelCnnDecoder
-from vaebench.models.posteriors import GaussianHead
-from vaebench.models.priors import StandardGaussian
-from vaebench.models.resnet import ResNetEncoder
-from vaebench.objectives.elbo import negative_elbo
+from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer
 from vaebench.training.numerics import Numerics
-from vaebench.training.procedures import Joint
-from vaebench.training.recipe import Objective, Recipe
+from vaebench.training.recipe import Recipe
 
 INFO = DataInfo("random", "stand-in", (1, 28, 28), 0, 5_000, 0)
 ADAM = Optimizer(name="adam", lr=RATE)
@@ -53,31 +46,12 @@ IMAGES = 2  # of the likelihood
 POSTERIORS, BATCHES = 10_000, 20  # of the 313 batches of the mutual information
 
 
-class Clipped(Joint):
-    """One optimiser, gradients clipped by their norm."""
-
-    def step(
-        self, model: nn.Module, objective: Any, batch: Batch, step: int
-    ) -> Mapping[str, Tensor]:
-        terms = objective(model, batch, step)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP, foreach=True)
-        self.optimizer.step()
-        return terms
-
-
 def recipe() -> Recipe:
     """The VAE of DU-VAE's Table 1 on OMNIGLOT, its KL at full weight."""
     torch.manual_seed(0)
-    encoder = ResNetEncoder(INFO.shape, 64, 512)
-    model = LatentModel(
-        encoder,
-        GaussianHead(encoder.features, LATENT, isotropic=False),
-        StandardGaussian(LATENT),
-        PixelCnnDecoder(LATENT, INFO.shape, 64),
-    )
-    return Recipe(model, negative_elbo, Clipped())
+    network = {"kind": "resnet-pixelcnn", "width": 1, "latent": LATENT}
+    annealing = {"start": 1.0, "epochs": 1}
+    return methods.build("du_vae.vae", INFO, {"network": network, "annealing": annealing})
 
 
 def binary(images: Tensor) -> Tensor:
@@ -87,14 +61,6 @@ def binary(images: Tensor) -> Tensor:
 
 def data() -> Split:
     return Split(images(INFO), torch.zeros(INFO.train_size, dtype=torch.int64), binary)
-
-
-def in_bfloat16(objective: Objective) -> Objective:
-    def autocast(model: Any, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
-            return objective(model, batch, step)
-
-    return autocast
 
 
 def share_weights(ours: nn.Module, theirs: nn.Module) -> None:
@@ -118,12 +84,13 @@ def build_step(numerics: Numerics, steps: int, *, compiled: bool, bfloat16: bool
     theirs = PlainTraining(PlainVae(), split)
     share_weights(made.model, theirs.model)
     if bfloat16:
-        made = replace(made, objective=in_bfloat16(made.objective))
-    ours = Ours(made, split, batch=BATCH, optimizer=ADAM)
+        made = made.at("bf16", torch.device("cpu"))
+    ours = Ours(made, split, batch=BATCH, optimizer=ADAM, clip=CLIP)
     batch = split.take(torch.arange(BATCH))
     with torch.no_grad():
         torch.manual_seed(0)
-        first = float(made.objective(made.model, batch, 1)["loss"])
+        now = Clock.at(1, BATCH, BATCH)
+        first = float(made.objective(made.model, batch, now)["loss"])
         torch.manual_seed(0)
         second = float(theirs.model.loss(batch.x))
     our_flop, their_flop = count_flop(ours.step), count_flop(theirs.step)

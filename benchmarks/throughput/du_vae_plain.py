@@ -106,13 +106,11 @@ class PlainVae(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder, self.decoder = PlainEncoder(), PlainPixelCnn()
-        self.head = nn.ModuleDict(
-            {"mean": nn.Linear(512, LATENT), "log_variance": nn.Linear(512, LATENT)}
-        )
+        self.head = nn.ModuleDict({"linear": nn.Linear(512, 2 * LATENT)})
 
     def infer(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.encoder(x)
-        return self.head["mean"](h), self.head["log_variance"](h)
+        mean, log_variance = self.head["linear"](self.encoder(x)).chunk(2, 1)
+        return mean, log_variance
 
     def loss(self, x: Tensor) -> Tensor:
         mean, log_variance = self.infer(x)

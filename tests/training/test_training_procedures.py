@@ -3,7 +3,10 @@
 import pytest
 import torch
 from fixtures import at, dataset, random_batch, tiny_model, training
+from torch import nn
 
+from vaebench.data.loading import Batch
+from vaebench.models.heads import LinearGaussianHead, NormalisedMean
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.registry.runs import Optimizer
 from vaebench.training.procedures import Joint, Setting, make_optimizer
@@ -122,3 +125,20 @@ def test_the_gradient_of_all_parameters_is_clipped_together(largest):
     assert wanted.norm() > 0.5
     wanted = wanted * min(1.0, largest / float(wanted.norm()))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("left_alone", [False, True])
+def test_what_lies_on_a_constraint_is_moved_back_after_an_update(left_alone, monkeypatch):
+    """DU-VAE's scales: their mean square is gamma^2 after every step, which Adam alone leaves."""
+    if left_alone:
+        monkeypatch.setattr(NormalisedMean, "rescale", lambda self: None)
+    model = tiny_model()
+    mean = NormalisedMean(2, gamma=0.5, scale="rescaled", shift=None, eps=1e-5)
+    model.head = LinearGaussianHead(5, 2, bias=True, mean=mean, variance=nn.Identity())
+    procedure = Joint()
+    procedure.prepare(setting(model, Optimizer(name="adam", lr=0.05)))
+    for step in range(1, 4):
+        batch = random_batch(7, seed=step)
+        procedure.step(negative_elbo, Batch(batch.x.float(), batch.y), at(step))
+        square = float(mean.scale.detach().square().mean())
+        assert (square == pytest.approx(0.25, rel=1e-6)) != left_alone

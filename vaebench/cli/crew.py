@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Crew:
-    """What the user said: how many runs at once, on which GPUs or which kind of device."""
+    """What the user said: how many runs at once, on which GPUs or which kind of device, and how."""
 
     jobs: int | None = None
     gpus: tuple[int, ...] = ()
     device: str | None = None
     compile: bool = False
+    precision: str = "float32"
 
     def numerics(self) -> "Numerics":
         """The numerics of runs that start now."""
@@ -30,7 +31,9 @@ class Crew:
             raise UserError(f"--gpus and --device {self.device} exclude each other")
         if self.device is not None:
             _check_device(self.device)
-        return resolve("cuda" if self.gpus else self.device, compile=self.compile)
+        return resolve(
+            "cuda" if self.gpus else self.device, compile=self.compile, precision=self.precision
+        )
 
     def backend(self, runs: int, device: str) -> "Callable[..., Outcome]":
         """What does a plan with so many open runs on this kind of device.

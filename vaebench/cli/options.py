@@ -59,7 +59,7 @@ def device_option(command: Command) -> Command:
 
 
 def crew_options(command: Command) -> Command:
-    """`--jobs --gpus --device --compile`, given to the command as one Crew."""
+    """`--jobs --gpus --device --compile --precision`, given to the command as one Crew."""
 
     @click.option(
         "--jobs",
@@ -75,6 +75,13 @@ def crew_options(command: Command) -> Command:
         is_flag=True,
         help="Compile training: pays after some minutes a run, moves the last bits.",
     )
+    @click.option(
+        "--precision",
+        type=click.Choice(["float32", "bf16"]),
+        default="float32",
+        show_default=True,
+        help="Of training; bf16 rounds products, so it moves numbers. Evaluation is float32.",
+    )
     @functools.wraps(command)
     def wrapped(
         *arguments: Any,
@@ -82,9 +89,11 @@ def crew_options(command: Command) -> Command:
         gpus: str | None,
         device: str | None,
         compile: bool,
+        precision: str,
         **rest: Any,
     ) -> Any:
-        return command(*arguments, crew=Crew(jobs, read_gpus(gpus), device, compile), **rest)
+        crew = Crew(jobs, read_gpus(gpus), device, compile, precision)
+        return command(*arguments, crew=crew, **rest)
 
     decorated: Command = wrapped
     return decorated

@@ -122,8 +122,9 @@ def _train(
     inputs = _models(run.inputs, views, store)
     torch.manual_seed(run.seed)
     recipe = methods.build(run.method, data.info, run.arguments, inputs)
+    trains = recipe.at(settings.precision, device)
     trained = train(
-        recipe.compiled() if settings.compile else recipe,
+        trains.compiled() if settings.compile else trains,
         here,
         run.training,
         seed=run.seed,

@@ -1,7 +1,7 @@
 """What a model asks of its four parts. Each is an nn.Module, so that its parameters are found."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,15 @@ class Part(Protocol):
     """What nn.Module gives to every part."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A module whose parameters lie on a constraint."""
+
+    def rescale(self) -> None:
+        """Move them back to it, after an update."""
+        ...
 
 
 class Encoder(Part, Protocol):

@@ -18,9 +18,9 @@ from vaebench.training.procedures import (
     Objective,
     Setting,
     Terms,
-    clip,
     make_optimizer,
     scale,
+    update,
 )
 
 
@@ -89,9 +89,7 @@ class Aggressive:
         if self._aggressive:
             inner = self._train_encoder(objective, batch, clock)
         terms = self._gradients(objective, batch, clock)
-        decoder.step()
-        if not self._aggressive:
-            encoder.step()
+        update(self._ready[0], *((decoder,) if self._aggressive else (encoder, decoder)))
         return {**terms, "inner_steps": torch.tensor(float(inner))}
 
     def _train_encoder(self, objective: Objective, batch: Batch, clock: Clock) -> int:
@@ -102,7 +100,7 @@ class Aggressive:
         batches = itertools.chain([batch], self._random_batches())
         for step, some in enumerate(itertools.islice(batches, self._inner.steps), start=1):
             loss = self._gradients(objective, some, clock)["loss"].detach()
-            encoder.step()
+            update(self._ready[0], encoder)
             total, seen = total + loss * len(some.y), seen + len(some.y)
             if step % self._inner.window == 0:  # reading a loss waits for it: once a window
                 now = float(total) / seen
@@ -123,7 +121,6 @@ class Aggressive:
         terms = objective(setting.model, batch, clock)
         setting.model.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
-        clip(setting)
         return terms
 
     @torch.no_grad()

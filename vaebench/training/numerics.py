@@ -19,8 +19,8 @@ _PROBE_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Numerics:
-    """`matmul` is `onednn` where float32 products go to oneDNN, else `default`; `compile` says that
-    training goes through torch.compile."""
+    """`matmul` is `onednn` where float32 products go to oneDNN, else `default`; `precision` is that
+    of training, `float32` or `bf16`; `compile` says that training goes through torch.compile."""
 
     device: str
     threads: int
@@ -40,7 +40,13 @@ class Numerics:
         return torch.device(self.device)
 
 
-def resolve(device: str | None = None, threads: int = 1, *, compile: bool = False) -> Numerics:
+def resolve(
+    device: str | None = None,
+    threads: int = 1,
+    *,
+    compile: bool = False,
+    precision: str = "float32",
+) -> Numerics:
     """The numerics of a new run here: the GPU where there is one, else the CPU's best route.
 
     UserError if `compile` is wanted where no compiler is.
@@ -50,7 +56,7 @@ def resolve(device: str | None = None, threads: int = 1, *, compile: bool = Fals
         what = "triton" if chosen.startswith("cuda") else "C++ compiler (g++, clang++ or $CXX)"
         raise UserError(f"--compile: there is no {what} here; without it runs are slower, no more")
     route = _best_route() if chosen == "cpu" else "default"
-    return Numerics(chosen, threads, route, compile=compile)
+    return Numerics(chosen, threads, route, precision, compile)
 
 
 def _has_compiler(device: str) -> bool:

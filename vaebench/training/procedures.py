@@ -6,12 +6,14 @@ procedures and not classes of models.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.data.loading import Batch
+from vaebench.models.parts import Constrained
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.training.examples import Examples
@@ -37,6 +39,11 @@ class Setting:
     training: Training
     examples: Examples
     validation: Examples | None = None
+
+    @cached_property
+    def constrained(self) -> list[Constrained]:
+        """The modules of the model whose parameters are moved back after an update."""
+        return [module for module in self.model.modules() if isinstance(module, Constrained)]
 
 
 class Procedure(Protocol):
@@ -98,8 +105,7 @@ class Joint:
         terms = objective(self.setting.model, batch, clock)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
-        clip(self.setting)
-        self.optimizer.step()
+        update(self.setting, self.optimizer)
         return terms
 
     def epoch_done(self) -> Mapping[str, float]:
@@ -134,3 +140,12 @@ def clip(setting: Setting) -> None:
     """Shorten the gradient of all parameters together to the norm that the training allows."""
     if setting.training.clip is not None:
         torch.nn.utils.clip_grad_norm_(setting.model.parameters(), setting.training.clip)
+
+
+def update(setting: Setting, *optimizers: torch.optim.Optimizer) -> None:
+    """Clip, let the optimisers step, and move back what lies on a constraint."""
+    clip(setting)
+    for optimizer in optimizers:
+        optimizer.step()
+    for module in setting.constrained:
+        module.rescale()

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vaebench.data.loading import Split
+from vaebench.data.loading import Batch, Split
+from vaebench.objectives.clock import Clock
 from vaebench.training.examples import Examples
-from vaebench.training.procedures import Joint, Objective, Procedure
+from vaebench.training.procedures import Joint, Objective, Procedure, Terms
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,19 @@ class Recipe:
     procedure: Procedure = field(default_factory=Joint)
     examples: Callable[[Split], Examples] = lambda split: split
     compilable: bool = True
+
+    def at(self, precision: str, device: torch.device) -> "Recipe":
+        """The same in this precision: in `bf16` the objective goes through torch.autocast, so that
+        products and convolutions round their operands to bfloat16; weights stay float32."""
+        if precision == "float32":
+            return self
+        objective = self.objective
+
+        def rounded(model: Any, batch: Batch, clock: Clock) -> Terms:
+            with torch.autocast(device.type, torch.bfloat16):
+                return objective(model, batch, clock)
+
+        return replace(self, objective=rounded)
 
     def compiled(self) -> "Recipe":
         """The same with its objective compiled, a shape at a time, in the first step, if it can be.

@@ -10,7 +10,7 @@ from vaebench.data.loading import Batch
 from vaebench.models.posteriors import GaussianPosterior
 from vaebench.models.refined import Parameters, RefinedModel, Step, shortening
 from vaebench.objectives.clock import Clock
-from vaebench.training.procedures import Joint, Objective, Setting, Terms, clip
+from vaebench.training.procedures import Joint, Objective, Setting, Terms, update
 
 
 class SemiAmortised(Joint):
@@ -46,8 +46,7 @@ class SemiAmortised(Joint):
         to_end = Parameters(*(_gradient_of(value) for value in end))
         to_start = go_back(model, batch.x, steps, to_end, weight)
         torch.autograd.backward(list(start), list(to_start))
-        clip(self.setting)
-        self.optimizer.step()
+        update(self.setting, self.optimizer)
         return terms
 
 
