@@ -176,6 +176,7 @@ def test_it_is_the_network_with_full_masked_kernels(training):
     for (name, weight), wanted in zip(
         made.named_parameters(), reference.ours.parameters(), strict=True
     ):
+        assert weight.grad.any(), name
         torch.testing.assert_close(weight.grad, wanted.grad, rtol=0, atol=1e-10, msg=name)
     for (name, tensor), wanted in zip(made.named_buffers(), reference.ours.buffers(), strict=True):
         torch.testing.assert_close(tensor, wanted, rtol=0, atol=1e-10, msg=name)
