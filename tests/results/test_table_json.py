@@ -76,7 +76,7 @@ def test_the_facts_of_the_committed_records():
     assert document["data"] == [{"name": "mnist", "kind": "original"}]
     assert document["runs"]["needed"] == 45
     assert [len(one["commit"]) for one in document["code"]] == [40] * len(document["code"])
-    assert set(document["machines"][0]) == {"torch", "device", "processor"}
+    assert set(document["machines"][0]) == {"torch", "device", "processor", "precision"}
     (cell,) = (
         cell for cell in document["cells"] if (cell["row"], cell["column"]) == ("VAE, DGP", "Rec.")
     )

@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+from fixtures import at, random_batch, tiny_model
 
+from vaebench.data.loading import Batch
 from vaebench.errors import UserError
+from vaebench.objectives.elbo import negative_elbo
 from vaebench.training import numerics
 from vaebench.training.numerics import Numerics, resolve
+from vaebench.training.recipe import Recipe
 
 # Rows, inner size and columns of products in the papers' networks, and odd ones.
 SHAPES = [(128, 784, 200), (128, 200, 1), (6400, 32, 200), (1, 784, 10), (7, 13, 5), (300, 1000, 3)]
@@ -96,3 +100,27 @@ def test_compiling_needs_a_compiler(monkeypatch):
         resolve("cuda", compile=True)
     monkeypatch.setattr(numerics.shutil, "which", lambda name: f"/bin/{name}")
     assert resolve("cpu", compile=True).compile and not resolve("cpu").compile
+
+
+def test_in_bf16_products_are_rounded_and_weights_are_not():
+    """Half of float32's digits are left in the loss, all of them in parameters and gradients."""
+    model = tiny_model(scale=2.0)
+    recipe = Recipe(model, negative_elbo)
+    batch = random_batch(9)
+    batch = Batch(batch.x.float(), batch.y)
+    losses = []
+    for precision in ("float32", "bf16"):
+        torch.manual_seed(0)
+        losses.append(
+            recipe.at(precision, torch.device("cpu")).objective(model, batch, at(1))["loss"]
+        )
+    exact, rounded = (float(loss.detach()) for loss in losses)
+    assert exact != rounded == pytest.approx(exact, rel=0.02)
+    losses[1].backward()
+    assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
+    assert recipe.at("float32", torch.device("cpu")) is recipe
+
+
+def test_the_precision_is_part_of_the_numerics():
+    assert resolve("cpu").precision == "float32"
+    assert resolve("cpu", precision="bf16").as_dict()["precision"] == "bf16"

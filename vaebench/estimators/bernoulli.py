@@ -30,6 +30,8 @@ def linear_log_likelihood(h: Tensor, weight: Tensor, bias: Tensor, x: Tensor) ->
 
     The bias is added where the logits are in the cache; torch would first write it S * B times.
     """
+    if torch.is_autocast_enabled(h.device.type):  # the product is rounded, what follows is not
+        return log_likelihood(linear(h, weight, bias).to(x.dtype), x)
     compiling = torch.compiler.is_compiling()
     function = _CompiledLinearLogLikelihood if compiling else _LinearLogLikelihood
     result: Tensor = function.apply(h, weight, bias, x)

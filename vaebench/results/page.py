@@ -30,14 +30,16 @@ class Code(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """What a run ran on."""
+    """What a run ran on, and in which precision it trained."""
 
     torch: str
     device: str
     processor: str
+    precision: str
 
     def __str__(self) -> str:
-        return f"torch {self.torch} on {self.processor}"
+        rounded = "" if self.precision == "float32" else f", trained in {self.precision}"
+        return f"torch {self.torch} on {self.processor}{rounded}"
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,9 @@ def _statement(spec: TableSpec, facts: Facts, measured: dict[Key, Measured]) -> 
 
 
 def _machine(provenance: dict[str, Any]) -> Machine:
-    device = provenance["numerics"]["device"]
-    return Machine(provenance["torch"], device, provenance["cpu" if device == "cpu" else "gpu"])
+    numerics = provenance["numerics"]
+    processor = provenance["cpu" if numerics["device"] == "cpu" else "gpu"]
+    return Machine(provenance["torch"], numerics["device"], processor, numerics["precision"])
 
 
 def _notes(expansion: Expansion, ours: bool, found: Iterable[str]) -> list[str]:
