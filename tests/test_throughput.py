@@ -85,7 +85,7 @@ def test_the_plain_way_of_du_vae_has_our_loss_and_gradients(script):
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).round()
     torch.manual_seed(0)
     batch = Batch(x, torch.zeros(4, dtype=torch.int64))
-    loss = recipe.objective(recipe.model, batch, 1)["loss"]
+    loss = recipe.objective(recipe.model, batch, at(1))["loss"]
     torch.manual_seed(0)
     expected = theirs.loss(x)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)

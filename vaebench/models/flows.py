@@ -42,7 +42,7 @@ class _Block(nn.Module):
         self.gate_bias = nn.Parameter(torch.full((latent,), _GATE_BIAS))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        m, s = self.made(z, context).chunk(2, dim=-1)
+        m, s = self.made(z, context).to(z.dtype).chunk(2, dim=-1)
         s = s + self.gate_bias
         gate = s.sigmoid()
         return gate * z + (1 - gate) * m, F.logsigmoid(s)
@@ -122,7 +122,8 @@ class FlowHead(nn.Module):
 
     def forward(self, h: Tensor) -> FlowPosterior:
         sizes = [self.latent, self.latent, 2 * self.latent]
-        mean, s, context = self.linear(h).split(sizes, dim=-1)
+        parameters = self.linear(h).to(self.linear.weight.dtype)  # under autocast, as in heads.py
+        mean, s, context = parameters.split(sizes, dim=-1)
         log_variance = 2 * F.softplus(s).log()
         base = GaussianPosterior(self.mean(mean), self.variance(log_variance))
         return FlowPosterior(base, context, self.flow)

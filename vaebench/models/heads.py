@@ -78,7 +78,9 @@ class LinearGaussianHead(nn.Module):
         self.variance = variance
 
     def forward(self, h: Tensor) -> GaussianPosterior:
-        mean, log_variance = self.linear(h).chunk(2, dim=-1)
+        # In the precision of the weights again, under autocast: a KL of bfloat16 has two digits.
+        parameters = self.linear(h).to(self.linear.weight.dtype)
+        mean, log_variance = parameters.chunk(2, dim=-1)
         return GaussianPosterior(self.mean(mean), self.variance(log_variance))
 
 
@@ -182,7 +184,7 @@ class DeltaHead(nn.Module):
         self.lower, self.upper = (math.sqrt(variance) for variance in kl_roots(delta))
 
     def forward(self, h: Tensor) -> GaussianPosterior:
-        m, s = self.linear(h).chunk(2, dim=-1)
+        m, s = self.linear(h).to(self.linear.weight.dtype).chunk(2, dim=-1)
         gate = s.sigmoid().clamp_min(_LEAST_GATE)
         std = self.lower + (self.upper - self.lower) * gate
         log_variance = 2 * std.log()
