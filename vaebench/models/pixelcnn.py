@@ -68,7 +68,8 @@ class PixelCnnDecoder(nn.Module):
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over pixels: x [B, 1, H, W], z [S, B, K] -> [S, B]."""
-        if not self.training and not torch.is_grad_enabled():
+        evaluating = not self.training and not torch.is_grad_enabled()
+        if evaluating and not torch.compiler.is_compiling():  # it would unroll the chunks
             found: Tensor = self._log_prob_in_chunks(x, z)
             return found
         logits = self.logits(x, z).to(x.dtype)  # from bfloat16 under autocast
@@ -86,7 +87,6 @@ class PixelCnnDecoder(nn.Module):
         drawn = [folded.draw(self.maps_of(some)) for some in _chunks(z.flatten(0, -2), a_row)]
         return torch.unflatten(torch.cat(drawn), 0, z.shape[:-1])
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # it would unroll the chunks
     def _log_prob_in_chunks(self, x: Tensor, z: Tensor) -> Tensor:
         """`log_prob` in evaluation mode and without gradients."""
         folded = _Folded(self, by_rows=False)  # anew in every call, so never out of date
