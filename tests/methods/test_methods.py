@@ -123,7 +123,9 @@ def test_a_step_moves_every_parameter_and_keeps_all_finite(case):
     recipe, terms = first_steps(case, count=1)
     assert all(gradient.isfinite().all() for gradient in gradients(recipe.model).values())
     for name, parameter in recipe.model.named_parameters():
-        assert parameter.isfinite().all() and not torch.equal(parameter, before[name]), name
+        # Adam's first step is as long in all dimensions: DU-VAE's scales are moved back from it.
+        still = torch.equal(parameter, before[name]) and not name.endswith("head.mean.scale")
+        assert parameter.isfinite().all() and not still, name
     assert "loss" in terms[0]
     for name, term in terms[0].items():
         assert term.shape == () and term.isfinite(), name
