@@ -51,9 +51,10 @@ def execute(
         # A record without its weights, as on a fresh clone: the model is trained again, and what
         # was evaluated on the old one is evaluated on the new one, so that one model stands behind
         # all numbers of a record.
-        # (Those that took other runs' models are made again when a table asks for them.)
+        # (Those that took other runs' models, or files, are made again when a table asks for them:
+        # neither need be here.)
         for old in record["evaluations"].values():
-            if "inputs" not in old:
+            if "inputs" not in old and "files" not in old:
                 entry = _stored_evaluation(old)
                 wanted.setdefault(entry.key, entry)
         record = None
@@ -70,9 +71,9 @@ def execute(
 
 
 def _stored_evaluation(old: Mapping[str, Any]) -> Evaluation:
-    """An evaluation that a record holds, but for the models that it took."""
+    """An evaluation that a record holds and that took no models and no files."""
     view = DataView.model_validate(old["data"]) if "data" in old else None
-    return Evaluation(old["name"], old["parameters"], files=old.get("files", {}), data=view)
+    return Evaluation(old["name"], old["parameters"], data=view)
 
 
 def trained_model(run: Run, views: Views, store: Store) -> nn.Module:
