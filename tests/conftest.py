@@ -14,15 +14,8 @@ import pytest
 import torch
 
 from vaebench import plugins
-from vaebench.data.catalog import (
-    CATALOG,
-    WEIGHTS,
-    Archive,
-    Entry,
-    StoredFile,
-    Weights,
-    lookup,
-)
+from vaebench.data.assets import Archive, Entry, StoredFile, Weights
+from vaebench.data.catalog import CATALOG, WEIGHTS, lookup
 from vaebench.data.checksums import check
 from vaebench.data.fetch import import_from
 from vaebench.data.folder import data_folder

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from vaebench.data.catalog import CATALOG, WEIGHTS, Archive, asset, lookup, lookup_weights
+from vaebench.data.assets import Archive
+from vaebench.data.catalog import CATALOG, WEIGHTS, asset, lookup, lookup_weights
 from vaebench.data.loading import MAKERS
 from vaebench.errors import UserError
 

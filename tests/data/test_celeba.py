@@ -16,7 +16,8 @@ from torchvision.transforms import CenterCrop, Compose, PILToTensor, Resize
 
 from vaebench.cli import fetch_data, main
 from vaebench.data import celeba
-from vaebench.data.catalog import CATALOG, Entry, StoredFile, lookup
+from vaebench.data.assets import Entry, StoredFile
+from vaebench.data.catalog import CATALOG, lookup
 from vaebench.data.loading import load
 from vaebench.errors import UserError
 from vaebench.registry.runs import DataView

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from packing import PACKERS, tar, tar_entry, zipped
 
-from vaebench.data.catalog import Archive
+from vaebench.data.assets import Archive
 from vaebench.data.checksums import check, recorded
 from vaebench.data.download import Patience
 from vaebench.data.fetch import DownloadFailed, Watcher, fetch, import_from, part_path

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaebench.data.catalog import CATALOG, WEIGHTS, Archive, Asset, Entry, Source, asset
+from vaebench.data.assets import Archive, Asset, Entry, Source
+from vaebench.data.catalog import CATALOG, WEIGHTS, asset
 from vaebench.data.checksums import FileState, check, present
 from vaebench.data.fetch import Attempt, DownloadFailed, Watcher, fetch, import_from, part_path
 from vaebench.data.folder import fetch_command, stored_path

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaebench.data.archives import members
-from vaebench.data.catalog import Entry
+from vaebench.data.assets import Entry
 from vaebench.data.checksums import check_file, expected_sha256, require_good
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.placing import Unusable, alone, sync_folder, write, writing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vaebench.data.catalog import Asset, StoredFile
+from vaebench.data.assets import Asset, StoredFile
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError
 

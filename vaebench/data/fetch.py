@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from vaebench.data.archives import members
-from vaebench.data.catalog import Archive, Asset, Source, StoredFile
+from vaebench.data.assets import Archive, Asset, Source, StoredFile
 from vaebench.data.checksums import FileState, check_file
 from vaebench.data.download import Patience, discard, download, origin
 from vaebench.data.folder import fetch_command, stored_path

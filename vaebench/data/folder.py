@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from vaebench.data.catalog import Asset, Source
+from vaebench.data.assets import Asset, Source
 from vaebench.errors import UserError
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.data import celeba, digits, draws, faces, idx, omniglot, strokes
-from vaebench.data.catalog import Entry, Kind, lookup
+from vaebench.data.assets import Entry, Kind
+from vaebench.data.catalog import lookup
 from vaebench.data.checksums import expected_sha256
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.views import split_sizes

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaebench.data import draws
-from vaebench.data.catalog import Entry
+from vaebench.data.assets import Entry
 from vaebench.data.checksums import require_good
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError

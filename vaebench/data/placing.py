@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 
-from vaebench.data.catalog import Asset, StoredFile
+from vaebench.data.assets import Asset, StoredFile
 from vaebench.data.checksums import RECORD, expected_sha256, named_sha256, recorded
 from vaebench.data.folder import stored_path
 from vaebench.errors import UserError
