@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench import evaluation, methods
-from vaebench.data.loading import Batch, DataInfo, Dataset, Split
+from vaebench.data.dataset import Batch, DataInfo, Dataset, ImageSplit, Split
 from vaebench.estimators.variance_models import FORMS
 from vaebench.evaluation.codes import SOURCES
 from vaebench.models.classifiers import Classifier
@@ -225,7 +225,7 @@ def images(size: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> tuple[Tens
 
 
 def split(size: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> Split:
-    return Split(*images(size, shape, seed))
+    return ImageSplit(*images(size, shape, seed))
 
 
 def dataset(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from fixtures import at
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 
 SETTINGS = ("ar-elbo-plain", "ar-elbo-mnist", "ar-elbo-celeba")
 

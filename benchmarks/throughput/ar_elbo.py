@@ -11,7 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 
 from cases import Case, Ours, Pair, baseline_side, count_flop, our_side, repeated, split
 from vaebench import methods
-from vaebench.data.loading import DataInfo, Split
+from vaebench.data.dataset import DataInfo, Split
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer
 from vaebench.training.numerics import Numerics

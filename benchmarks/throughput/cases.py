@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from memory import give_back_freed_memory
 from timing import Side
-from vaebench.data.loading import Batch, DataInfo, Split
+from vaebench.data.dataset import Batch, DataInfo, ImageSplit, Split
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.training.allocator import keep_freed_memory
@@ -56,7 +56,7 @@ def images(info: DataInfo) -> Tensor:
 
 
 def split(info: DataInfo = INFO) -> Split:
-    return Split(images(info), torch.zeros(info.train_size, dtype=torch.int64))
+    return ImageSplit(images(info), torch.zeros(info.train_size, dtype=torch.int64))
 
 
 def batches(data: Split, size: int) -> Iterator[Batch]:

@@ -31,7 +31,7 @@ from du_vae_plain import (
     plain_information,
 )
 from vaebench import methods
-from vaebench.data.loading import DataInfo, Split, real
+from vaebench.data.dataset import DataInfo, ImageSplit, Split, real
 from vaebench.estimators.mutual_information import latent_form
 from vaebench.evaluation.importance import importance_log_likelihoods
 from vaebench.models.latent import LatentModel
@@ -60,7 +60,7 @@ def binary(images: Tensor) -> Tensor:
 
 
 def data() -> Split:
-    return Split(images(INFO), torch.zeros(INFO.train_size, dtype=torch.int64), binary)
+    return ImageSplit(images(INFO), torch.zeros(INFO.train_size, dtype=torch.int64), binary)
 
 
 def share_weights(ours: nn.Module, theirs: nn.Module) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from vaebench.data.loading import Split, real
+from vaebench.data.dataset import Split, real
 
 BATCH, LATENT, CLIP, RATE = 50, 32, 5.0, 1e-3
 SAMPLES, CHUNK = 500, 100  # of the likelihood

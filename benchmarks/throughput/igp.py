@@ -23,7 +23,7 @@ from cases import (
     split,
 )
 from vaebench import methods
-from vaebench.data.loading import Batch, Split
+from vaebench.data.dataset import Batch, Split
 from vaebench.objectives.clock import Clock
 from vaebench.training.numerics import Numerics
 from vaebench.training.recipe import Recipe

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo, Dataset, Split
+from vaebench.data.dataset import DataInfo, Dataset, ImageSplit
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.store.store import Store
@@ -72,7 +72,7 @@ def main() -> None:
     numerics = resolve("cpu")
     device = numerics.apply()
     images = torch.randint(0, 256, (SIZE, 1, 28, 28), dtype=torch.uint8)
-    split = Split(images, torch.zeros(SIZE, dtype=torch.int64))
+    split = ImageSplit(images, torch.zeros(SIZE, dtype=torch.int64))
     data = Dataset(split, split, INFO, "")
     training = Training(
         batch_size=BATCH, epochs=options.epochs, optimizer=Optimizer(name="adam", lr=1e-3)

@@ -22,7 +22,7 @@ from cases import (
     split,
 )
 from vaebench import methods
-from vaebench.data.loading import Split
+from vaebench.data.dataset import Split
 from vaebench.training.numerics import Numerics
 from vaebench.training.recipe import Recipe
 

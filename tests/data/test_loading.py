@@ -10,7 +10,8 @@ import torch
 
 from vaebench.data import digits
 from vaebench.data.catalog import CATALOG
-from vaebench.data.loading import PIXELS, Split, load
+from vaebench.data.dataset import PIXELS, ImageSplit
+from vaebench.data.loading import load
 from vaebench.errors import UserError
 from vaebench.registry.runs import DataView
 
@@ -173,7 +174,7 @@ def test_binary_training_images_are_drawn_at_every_take(tmp_path):
 def test_binary_training_pixels_are_as_often_one_as_their_grey_value_says():
     """Pearson's statistic of all grey values, with its exact variance, and each value's own."""
     images, count = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16), 4_000
-    train = Split(images, torch.zeros(1, dtype=torch.int64), PIXELS["binary"])
+    train = ImageSplit(images, torch.zeros(1, dtype=torch.int64), PIXELS["binary"])
     torch.manual_seed(1)
     drawn = train.take(torch.zeros(count, dtype=torch.int64)).x.double().flatten(1)
     ones, chance = drawn.sum(0), torch.arange(256) / 255

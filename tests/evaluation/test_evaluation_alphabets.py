@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vaebench.data.loading import DataInfo, Dataset, Split
+from vaebench.data.dataset import DataInfo, Dataset, ImageSplit
 from vaebench.errors import UserError
 from vaebench.evaluation.alphabets import (
     Examples,
@@ -36,7 +36,7 @@ class Pixels:
 def split(labels, images):
     """Images [N, pixels] in [0, 1] with these labels."""
     stored = (255 * images).round().to(torch.uint8)
-    return Split(stored[:, None, None, :], torch.as_tensor(labels))
+    return ImageSplit(stored[:, None, None, :], torch.as_tensor(labels))
 
 
 def dataset(train, test, groups):

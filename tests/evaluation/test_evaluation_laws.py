@@ -13,7 +13,7 @@ from fixtures import EVALUATOR_CASES, METHOD_CASES, build, dataset, training
 from torch import nn
 
 from vaebench import evaluation
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.evaluation import encoding
 from vaebench.execution.single import evaluate

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn import functional as F
 
-from vaebench.data.loading import DataInfo, Dataset, Split
+from vaebench.data.dataset import DataInfo, Dataset, ImageSplit
 from vaebench.errors import UserError
 from vaebench.evaluation import encoding, probes
 from vaebench.evaluation.latents import active_units
@@ -136,7 +136,7 @@ def clouds(size, spread, seed, pixels=4):
     corners = np.eye(CLASSES, pixels) * 160 + 48
     grey = np.clip(corners[labels] + rng.normal(0, spread, (size, pixels)), 0, 255)
     images = torch.from_numpy(grey.round().astype(np.uint8)).view(size, 1, 1, pixels)
-    return Split(images, torch.from_numpy(labels))
+    return ImageSplit(images, torch.from_numpy(labels))
 
 
 def cloud_data(spread, train=600, test=400):
@@ -189,7 +189,7 @@ def test_the_held_out_tail_is_not_learnt_from():
     scrambled[kept:] = (scrambled[kept:] + 1) % CLASSES
     other = replace(data, train=replace(data.train, labels=scrambled))
     assert probe(other, held_out=0.2) == probe(data, held_out=0.2)
-    head = Split(data.train.images[:kept], data.train.labels[:kept])
+    head = ImageSplit(data.train.images[:kept], data.train.labels[:kept])
     assert probe(replace(data, train=head), held_out=0.0) == probe(data, held_out=0.2)
     scrambled[:kept] = (scrambled[:kept] + 1) % CLASSES  # while these labels do count
     assert probe(other, held_out=0.2) < 20 < 80 < probe(data, held_out=0.2)

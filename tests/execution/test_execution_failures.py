@@ -11,7 +11,7 @@ from commands import invoke, leftovers, python
 from specs import column
 
 from vaebench import evaluation
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.errors import UserError
 from vaebench.execution import local, session
 from vaebench.methods import method

@@ -24,7 +24,7 @@ from fixtures import (
 from torch import nn
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.errors import UserError
 from vaebench.models.latent import LatentModel
 from vaebench.models.pixelcnn import PixelCnnDecoder

@@ -6,7 +6,7 @@ from fixtures import all_of, at, dataset, gradients, prepare, split, training
 from torch import nn
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.estimators.variance_models import FORMS
 from vaebench.models.posteriors import DeltaPosterior
 

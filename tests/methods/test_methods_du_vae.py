@@ -8,7 +8,7 @@ from fixtures import all_of, at, dataset, prepare, training
 from torch import nn
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.models.divergence import kl_by_dimension
 from vaebench.models.heads import ZERO_ENTROPY_VARIANCE
 from vaebench.models.refined import RefinedModel

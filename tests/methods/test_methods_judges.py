@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vaebench import methods
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.errors import UserError
 from vaebench.methods import judges
 

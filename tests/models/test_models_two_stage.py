@@ -9,7 +9,7 @@ from fixtures import at, dataset, split, tiny_model
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vaebench import methods
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.two_stage import SecondStage, TwoStageModel
 from vaebench.registry.runs import Optimizer, Training
 from vaebench.training.codes import Codes

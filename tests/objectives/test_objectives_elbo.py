@@ -9,7 +9,7 @@ from fixtures import HEADS, binary_images, gradients, random_batch, tiny_model, 
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn import functional as F
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.objectives.elbo import negative_elbo, reconstruction
 from vaebench.objectives.iwae import ImportanceWeighted
 

@@ -8,7 +8,7 @@ from fixtures import HEADS, gradients, random_batch, tiny_model
 from torch.distributions import Independent, Normal
 from torch.nn import functional as F
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.objectives.iwae import ImportanceWeighted
 
 GAUSSIAN = [name for name in HEADS if name != "deterministic"]

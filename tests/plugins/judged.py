@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn import functional as F
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.evaluation import evaluator
 from vaebench.methods import method
 from vaebench.training.recipe import Recipe

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.evaluation import evaluator
 from vaebench.methods import method
 from vaebench.methods.igp import vae

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
 from vaebench.models.divergence import kl_divergence
 from vaebench.models.heads import GaussianHead

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators import gaussian
 from vaebench.models.gaussian_decoder import GaussianDecoder, SharedVariance, variance_of_form
 from vaebench.models.heads import GlobalGaussianHead

@@ -4,7 +4,7 @@ import pytest
 import torch
 from fixtures import at, random_batch, tiny_model
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.errors import UserError
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.training import numerics

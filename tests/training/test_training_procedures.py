@@ -5,7 +5,7 @@ import torch
 from fixtures import at, dataset, random_batch, tiny_model, training
 from torch import nn
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.heads import LinearGaussianHead, NormalisedMean
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.registry.runs import Optimizer

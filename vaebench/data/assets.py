@@ -85,7 +85,7 @@ class Asset:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Asset):
-    """A data set. `shape` (C,H,W) is that of one example.
+    """A data set. `shape` (C,H,W) is that of one example, () that of text.
 
     Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. `format`
     says how its files are read. `in_order_of_class`: the last training images are of few classes.
@@ -96,8 +96,13 @@ class Entry(Asset):
     shape: tuple[int, ...]
     classes: int = 0
     attributes: int = 0
-    format: Literal["idx", "celeba", "chardata", "drawings"] = "idx"
+    format: Literal["idx", "celeba", "chardata", "drawings", "text"] = "idx"
     in_order_of_class: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its examples are sentences."""
+        return not self.shape
 
 
 @dataclass(frozen=True, kw_only=True)

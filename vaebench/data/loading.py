@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.data import celeba, digits, draws, faces, idx, omniglot, strokes
-from vaebench.data.assets import Entry, Kind
+from vaebench.data import celeba, digits, draws, faces, idx, omniglot, strokes, texts, tokens
+from vaebench.data.assets import Entry
 from vaebench.data.catalog import lookup
 from vaebench.data.checksums import expected_sha256
+from vaebench.data.corpora import Corpus
+from vaebench.data.dataset import PIXELS, DataInfo, Dataset, ImageSplit, Split, real
 from vaebench.data.folder import fetch_command, stored_path
+from vaebench.data.tokenizers import Tokenizer
 from vaebench.data.views import split_sizes
 from vaebench.data.weights import weights_path
 from vaebench.errors import UserError
@@ -23,26 +26,11 @@ from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import DataView
 
 Parts = Mapping[str, NDArray[Any]]
-Pixels = Callable[[Tensor], Tensor]
 
 _LIMIT_SEED = 20_260_102
 _HELD_OUT_SEED = 20_260_110
 _BINARY_SEEDS = {"validation": 20_260_111, "test": 20_260_112}
 
-
-def real(images: Tensor) -> Tensor:
-    """Grey values in [0, 1]: float32 from uint8."""
-    return images.to(torch.float32).div_(255)
-
-
-def bernoulli(images: Tensor) -> Tensor:
-    """0 or 1, 1 with probability grey / 255, drawn by the global generator of the device."""
-    return torch.randint_like(images, 255).lt(images).to(torch.float32)
-
-
-# How a view shows the stored pixels of training images, from uint8 [B,C,H,W] to float32; unset
-# means real. Those of other splits are shown as they are stored, and binary ones stored as drawn.
-PIXELS: dict[str | None, Pixels] = {None: real, "real": real, "binary": bernoulli}
 
 # The sets made in code; all others are read from their files.
 MAKERS: dict[str, Callable[[], Parts]] = {
@@ -52,107 +40,81 @@ MAKERS: dict[str, Callable[[], Parts]] = {
 }
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some examples: `x` float32 [B,C,H,W], `y` int64 [B], or [B,A] for attributes."""
-
-    x: Tensor
-    y: Tensor
-
-
-@dataclass(frozen=True)
-class Split:
-    """All examples of a split on one device: `images` uint8 [N,C,H,W].
-
-    `labels` is int64: classes [N], or attributes 0 and 1 [N,A].
-    """
-
-    images: Tensor
-    labels: Tensor
-    pixels: Pixels = real
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device | str) -> "Split":
-        """The same split on another device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
-    def take(self, index: Tensor) -> Batch:
-        """The examples at `index` (int64 [B], on the same device)."""
-        images = self.images.index_select(0, index)
-        return Batch(self.pixels(images), self.labels.index_select(0, index))
-
-
-@dataclass(frozen=True)
-class DataInfo:
-    """What a model must know of its data; the sizes are those of the view.
-
-    `shape` is (C,H,W). A set has `classes` or `attributes`; the other of them is 0.
-    """
-
-    name: str
-    kind: Kind
-    shape: tuple[int, ...]
-    classes: int
-    train_size: int
-    test_size: int
-    validation_size: int = 0
-    attributes: int = 0
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A view of a data set; `sha256` is that of its tensors, so of what a run really sees.
-
-    `cache` is a folder, perhaps not yet there, for what is computed once from these tensors.
-    `class_groups` int64 [classes] is the group of every class, such as the alphabet of a
-    character, where classes come in groups.
-    """
-
-    train: Split
-    test: Split
-    info: DataInfo
-    sha256: str
-    validation: Split | None = None
-    cache: Path | None = None
-    class_groups: Tensor | None = None
-
-    def to(self, device: torch.device | str) -> "Dataset":
-        """The same data on another device."""
-        return replace(
-            self,
-            train=self.train.to(device),
-            test=self.test.to(device),
-            validation=None if self.validation is None else self.validation.to(device),
-            class_groups=None if self.class_groups is None else self.class_groups.to(device),
-        )
-
-
 def load(view: DataView, folder: Path) -> Dataset:
     """The data of a view, from the files in `folder` (or from code), each checked as it is read."""
-    entry, sizes = lookup(view.dataset), split_sizes(view)
+    entry = lookup(view.dataset)
+    return (_load_text if entry.is_text else _load_images)(entry, view, folder)
+
+
+def _load_images(entry: Entry, view: DataView, folder: Path) -> Dataset:
+    sizes = split_sizes(view)
     parts = MAKERS[entry.name]() if entry.made_in_code else _read(entry, folder)
     if view.held_out is not None:
         parts = _held_out(parts, view.held_out, entry)
     splits = {name: _split(parts, name, entry, view, size) for name, size in sizes.items()}
-    train, test, validation = splits["train"], splits["test"], splits.get("validation")
-    info = DataInfo(
+    groups = parts.get("class-groups")
+    class_groups = None if groups is None else torch.from_numpy(groups.astype(np.int64))
+    others = {} if class_groups is None else {"class groups": class_groups}
+    sha256 = _sha256(splits, others)
+    info = _info(entry, splits)
+    return _dataset(splits, info, sha256, folder, class_groups=class_groups)
+
+
+def _load_text(entry: Entry, view: DataView, folder: Path) -> Dataset:
+    if not entry.made_in_code:
+        _require(entry, folder)
+    sizes, cache = split_sizes(view), folder / entry.name / "cache"
+    corpora = texts.corpora(entry, folder)
+    if view.held_out is not None:
+        corpora = _held_out_sentences(corpora, view.held_out, entry)
+    splits, tokenizer = tokens.tokenized(
+        corpora, view.tokenizer, None if entry.made_in_code else cache
+    )
+    if view.limit is not None:
+        splits = {
+            name: split.some(torch.from_numpy(_drawn(split.labels.numpy(), sizes[name], entry)))
+            for name, split in splits.items()
+        }
+    splits = {name: splits[name] for name in sizes}
+    vocabulary = torch.frombuffer(bytearray(tokenizer.identity), dtype=torch.uint8)
+    sha256 = _sha256(splits, {"tokenizer": vocabulary})
+    longest = max(int(split.lengths.max()) for split in splits.values())
+    info = replace(_info(entry, splits), vocabulary=tokenizer.size, longest=longest)
+    return _dataset(splits, info, sha256, folder, tokenizer=tokenizer)
+
+
+def _info(entry: Entry, splits: Mapping[str, Split]) -> DataInfo:
+    return DataInfo(
         name=entry.name,
         kind=entry.kind,
         shape=entry.shape,
         classes=entry.classes,
-        train_size=len(train),
-        test_size=len(test),
-        validation_size=sizes.get("validation", 0),
+        train_size=len(splits["train"]),
+        test_size=len(splits["test"]),
+        validation_size=len(splits["validation"]) if "validation" in splits else 0,
         attributes=entry.attributes,
     )
-    groups = parts.get("class-groups")
-    class_groups = None if groups is None else torch.from_numpy(groups.astype(np.int64))
-    # In this order, so that a view without validation has the hash of its two splits alone.
-    sha256 = _sha256({"train": train, "test": test, **splits}, class_groups)
-    cache = folder / entry.name / "cache" / sha256[:16]
-    return Dataset(train, test, info, sha256, validation, cache, class_groups)
+
+
+def _dataset(
+    splits: Mapping[str, Split],
+    info: DataInfo,
+    sha256: str,
+    folder: Path,
+    *,
+    class_groups: Tensor | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Dataset:
+    return Dataset(
+        splits["train"],
+        splits["test"],
+        info,
+        sha256,
+        splits.get("validation"),
+        folder / info.name / "cache" / sha256[:16],
+        class_groups,
+        tokenizer,
+    )
 
 
 class Views:
@@ -188,30 +150,52 @@ class Views:
 
 def _held_out(parts: Parts, count: int, entry: Entry) -> Parts:
     """The parts with `count` training images as validation: the last, or a draw in their order."""
-    cut, size = dict(parts), len(parts["train-labels"])
-    train: slice | draws.Index = slice(size - count)
-    validation: slice | draws.Index = slice(size - count, size)
-    if entry.in_order_of_class:
-        validation = draws.drawn(size, count, _HELD_OUT_SEED)
-        train = np.delete(np.arange(size), validation)
+    cut = dict(parts)
+    train, validation = _kept_and_held_out(len(parts["train-labels"]), count, entry)
     for what in ("images", "labels"):
         whole = parts[f"train-{what}"]
         cut[f"train-{what}"], cut[f"validation-{what}"] = whole[train], whole[validation]
     return cut
 
 
-def _split(parts: Parts, name: str, entry: Entry, view: DataView, size: int) -> Split:
+def _held_out_sentences(
+    corpora: Mapping[str, Corpus], count: int, entry: Entry
+) -> dict[str, Corpus]:
+    """The same of sentences."""
+    whole = corpora["train"]
+    kept = _kept_and_held_out(len(whole), count, entry)
+    places = np.arange(len(whole))
+    train, validation = (whole.some(places[part]) for part in kept)
+    return {"train": train, "validation": validation, "test": corpora["test"]}
+
+
+Places = slice | draws.Index
+
+
+def _kept_and_held_out(size: int, count: int, entry: Entry) -> tuple[Places, Places]:
+    """Which training examples stay and which become the validation split."""
+    if not entry.in_order_of_class:
+        return slice(size - count), slice(size - count, size)
+    validation = draws.drawn(size, count, _HELD_OUT_SEED)
+    return np.delete(np.arange(size), validation), validation
+
+
+def _drawn(labels: NDArray[Any], size: int, entry: Entry) -> draws.Index:
+    """Which examples a limit leaves."""
+    if entry.classes:
+        return draws.balanced(labels, size, _LIMIT_SEED)
+    return draws.drawn(len(labels), size, _LIMIT_SEED)
+
+
+def _split(parts: Parts, name: str, entry: Entry, view: DataView, size: int) -> ImageSplit:
     images, labels = parts[f"{name}-images"], parts[f"{name}-labels"]
     places, pixels = np.arange(len(labels)), PIXELS[view.pixels]
     if view.limit is not None:  # before anything is read of images that lie in a mapped file
-        if entry.classes:
-            places = draws.balanced(labels, size, _LIMIT_SEED)
-        else:
-            places = draws.drawn(len(labels), size, _LIMIT_SEED)
+        places = _drawn(labels, size, entry)
         images, labels = images[places], labels[places]
     if view.pixels == "binary" and name != "train":
         images, pixels = draws.binarised(images, places, _BINARY_SEEDS[name]), real
-    return Split(
+    return ImageSplit(
         images=torch.from_numpy(images).view(-1, *entry.shape),
         labels=torch.from_numpy(labels.astype(np.int64)),
         pixels=pixels,
@@ -268,15 +252,17 @@ def _require(entry: Entry, folder: Path) -> None:
     )
 
 
-def _sha256(splits: Mapping[str, Split], class_groups: Tensor | None) -> str:
-    """The hash of all tensors, each after a line with its name, type and shape."""
-    tensors: dict[str, Tensor] = {}
-    for name, split in splits.items():
-        tensors |= {f"{name} images": split.images, f"{name} labels": split.labels}
-    if class_groups is not None:
-        tensors["class groups"] = class_groups
+def _sha256(splits: Mapping[str, Split], others: Mapping[str, Tensor]) -> str:
+    """The hash of all tensors, each after a line with its name, type and shape.
+
+    The validation split comes last, so that a view without one has the hash of its two splits.
+    """
     digest = hashlib.sha256()
-    for name, tensor in tensors.items():
+    order = [name for name in ("train", "test", "validation") if name in splits]
+    named = {
+        f"{name} {what}": tensor for name in order for what, tensor in splits[name].tensors.items()
+    }
+    for name, tensor in {**named, **others}.items():
         array = tensor.contiguous().numpy()
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())

@@ -12,16 +12,20 @@ def split_sizes(view: DataView) -> dict[str, int]:
     """
     entry = lookup(view.dataset)
     sizes = dict(entry.splits)
+    if entry.is_text and view.pixels is not None:
+        raise UserError(f"data: pixels: {entry.name} is text; leave pixels out")
+    if not entry.is_text and view.tokenizer is not None:
+        raise UserError(f"data: tokenizer: {entry.name} is no text; leave tokenizer out")
     if view.held_out is not None:
         if "validation" in sizes:
             raise UserError(
-                f"data: held_out: {entry.name} has {sizes['validation']:,} validation images "
+                f"data: held_out: {entry.name} has {sizes['validation']:,} validation examples "
                 "of its own; leave held_out out"
             )
         if view.held_out >= sizes["train"]:
             raise UserError(
                 f"data: held_out: {view.held_out:,} leaves nothing to train on of the "
-                f"{sizes['train']:,} training images of {entry.name}"
+                f"{sizes['train']:,} training examples of {entry.name}"
             )
         sizes["validation"] = view.held_out
         sizes["train"] -= view.held_out

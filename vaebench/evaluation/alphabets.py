@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
-from vaebench.data.loading import Dataset, Split
+from vaebench.data.dataset import Dataset, Split
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.encoding import chunk_size

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Batch, Split
+from vaebench.data.dataset import Batch, Split, TextSplit
 from vaebench.errors import UserError
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import DeltaPosterior, GaussianPosterior
 
 CHUNK = 2_000
+_SENTENCES = 200
 _MNIST_PIXELS = 784
 
 
@@ -21,16 +22,31 @@ def chunk_size(shape: Sequence[int]) -> int:
 
 
 def chunks(split: Split) -> Iterator[Batch]:
-    """The split in its own order, `chunk_size` examples at a time."""
-    everything = torch.arange(len(split), device=split.labels.device)
-    for index in torch.split(everything, chunk_size(split.images.shape[1:])):
+    """All of a split: images in their order, `chunk_size` at a time, sentences by length."""
+    for index in chunk_indices(split):
         yield split.take(index)
+
+
+def chunk_indices(split: Split) -> Sequence[Tensor]:
+    """Where in the split the examples of `chunks` lie."""
+    if isinstance(split, TextSplit):
+        return split.buckets(_SENTENCES)
+    everything = torch.arange(len(split), device=split.labels.device)
+    return torch.split(everything, chunk_size(split.tensors["images"].shape[1:]))
+
+
+def in_order(parts: Sequence[Tensor], split: Split) -> Tensor:
+    """What was found of `chunks`, in the order of the data."""
+    found = torch.cat(list(parts))
+    ordered = torch.empty_like(found)
+    ordered[torch.cat(list(chunk_indices(split))).to(found.device)] = found
+    return ordered
 
 
 @torch.no_grad()
 def posterior_means(model: LatentModel, split: Split) -> Tensor:
     """The means of q(z|x) of all examples, [N, K]."""
-    return torch.cat([model.infer(batch.x).mean for batch in chunks(split)])
+    return in_order([model.infer(batch.x).mean for batch in chunks(split)], split)
 
 
 @torch.no_grad()
@@ -45,8 +61,8 @@ def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPos
         elif not isinstance(posterior, DeltaPosterior):
             raise UserError("this evaluation is for Gaussian and deterministic encoders, not flows")
     if not log_variances:
-        return DeltaPosterior(torch.cat(means))
-    return GaussianPosterior(torch.cat(means), torch.cat(log_variances))
+        return DeltaPosterior(in_order(means, split))
+    return GaussianPosterior(in_order(means, split), in_order(log_variances, split))
 
 
 def decoding_size(shape: Sequence[int]) -> int:

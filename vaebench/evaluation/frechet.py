@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.estimators.frechet import Moments, distance, moments
 from vaebench.evaluation import Value, codes, evaluator

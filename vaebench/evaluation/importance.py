@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, evaluator
 from vaebench.models.divergence import log_ratio

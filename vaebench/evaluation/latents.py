@@ -2,7 +2,7 @@
 
 import torch
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.estimators import latents
 from vaebench.evaluation import Value, evaluator

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset, Split
+from vaebench.data.dataset import Dataset, Split
 from vaebench.errors import UserError
 from vaebench.estimators import mutual_information
 from vaebench.estimators.smoothness import squared_gaps, squared_jacobian_norms

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, codes, evaluator
 from vaebench.evaluation.encoding import decodings, posteriors

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.estimators import variance_models
 from vaebench.evaluation import Value, evaluator

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.encoding import posterior_means
 from vaebench.models.latent import LatentModel, glorot_uniform

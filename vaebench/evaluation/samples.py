@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.evaluation import Value, codes, evaluator
 from vaebench.evaluation.pictures import as_array, to_bytes
 from vaebench.models.latent import LatentModel

@@ -2,7 +2,7 @@
 
 import torch
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.encoding import chunks
 from vaebench.models.latent import LatentModel

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from vaebench import evaluation, methods
-from vaebench.data.loading import Dataset, Views
+from vaebench.data.dataset import Dataset
+from vaebench.data.loading import Views
 from vaebench.errors import UserError
 from vaebench.execution.plan import Work
 from vaebench.execution.report import Reporter

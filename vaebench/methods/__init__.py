@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.errors import UserError, unknown
 from vaebench.training.recipe import Recipe
 

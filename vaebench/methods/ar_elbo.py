@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Batch, DataInfo, Split
+from vaebench.data.dataset import Batch, DataInfo, Split
 from vaebench.evaluation.encoding import posteriors
 from vaebench.methods import method
 from vaebench.models.convolutional import ConvolutionalEncoder, ConvolutionalGenerator

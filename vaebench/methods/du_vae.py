@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
 from vaebench.models.flows import FlowHead
 from vaebench.models.heads import (

@@ -7,7 +7,7 @@ initialisation, real pixels scored by the Bernoulli cross-entropy.
 
 from collections.abc import Sequence
 
-from vaebench.data.loading import DataInfo
+from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
 from vaebench.models.decoders import BernoulliMlpDecoder
 from vaebench.models.encoders import MlpEncoder

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.data.loading import Batch, DataInfo
+from vaebench.data.dataset import Batch, DataInfo
 from vaebench.methods import method
 from vaebench.models.classifiers import pooled, strided
 from vaebench.objectives.clock import Clock

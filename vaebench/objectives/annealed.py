@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators import pairwise
 from vaebench.models.divergence import kl_by_dimension
 from vaebench.models.latent import LatentModel

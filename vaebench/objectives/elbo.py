@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.divergence import kl_divergence
 from vaebench.models.latent import LatentModel
 from vaebench.objectives.clock import Clock

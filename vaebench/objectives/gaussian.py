@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators import variance_models
 from vaebench.estimators.variance_models import check_form
 from vaebench.models.divergence import kl_divergence

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators.importance import importance_bound, normalised_weights
 from vaebench.models.divergence import log_ratio
 from vaebench.models.latent import LatentModel

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.latent import LatentModel
 from vaebench.objectives.clock import Clock
 from vaebench.objectives.gaussian import gaussian_decoder

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators.mmd import imq_mmd
 from vaebench.models.latent import LatentModel
 from vaebench.objectives.clock import Clock

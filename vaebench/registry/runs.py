@@ -12,20 +12,41 @@ from vaebench.registry.canonical import digest
 from vaebench.registry.strict import Strict
 
 
+class TokenizerSettings(Strict):
+    """How sentences become ids. `words`: what stands between blanks, every word of the training
+    sentences by first appearance, or those of a `vocabulary` file; `bpe` and `unigram`: `size`
+    pieces of a SentencePiece model that is learnt from the training sentences."""
+
+    kind: Literal["words", "bpe", "unigram"]
+    size: int | None = Field(default=None, ge=8)
+    vocabulary: str | None = None
+
+    @model_validator(mode="after")
+    def _what_a_kind_has(self) -> "TokenizerSettings":
+        if self.kind == "words" and self.size is not None:
+            raise ValueError("words are as many as there are: leave size out")
+        if self.kind != "words" and self.size is None:
+            raise ValueError(f"{self.kind} needs a size, such as 8000")
+        if self.kind != "words" and self.vocabulary is not None:
+            raise ValueError(f"{self.kind} learns its pieces: leave vocabulary out")
+        return self
+
+
 class DataView(Strict):
     """A data set and the view of it that a run sees.
 
     `pixels` are `real` grey values (unset too), or `binary`: training images drawn anew at every
     use, with the grey values as probabilities, validation and test images drawn once and for all.
-    `held_out` takes the last training images for validation, a seeded draw of them if they lie in
+    `held_out` takes the last training examples for validation, a seeded draw of them if they lie in
     order of their classes; `limit` then keeps a draw of each split, class-balanced where there are
-    classes.
+    classes. Text has a `tokenizer`, whole words if unset, whose words do not depend on the limit.
     """
 
     dataset: str
     pixels: Literal["real", "binary"] | None = None
     held_out: int | None = Field(default=None, ge=10)
     limit: int | None = Field(default=None, ge=10)
+    tokenizer: TokenizerSettings | None = None
 
 
 class Optimizer(Strict):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.estimators import mutual_information
 from vaebench.models.posteriors import GaussianPosterior
 from vaebench.objectives.clock import Clock

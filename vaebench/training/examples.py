@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 
 
 class Examples(Protocol):

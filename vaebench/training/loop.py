@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Dataset
+from vaebench.data.dataset import Dataset
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Training
 from vaebench.training import checkpoints

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.loading import Dataset, Split
+from vaebench.data.dataset import Dataset, Split
 from vaebench.errors import UserError
 from vaebench.objectives.clock import Clock
 from vaebench.objectives.elbo import negative_elbo

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.parts import Constrained
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Optimizer, Training

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vaebench.data.loading import Batch, Split
+from vaebench.data.dataset import Batch, Split
 from vaebench.objectives.clock import Clock
 from vaebench.training.examples import Examples
 from vaebench.training.procedures import Joint, Objective, Procedure, Terms

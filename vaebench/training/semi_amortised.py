@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.loading import Batch
+from vaebench.data.dataset import Batch
 from vaebench.models.posteriors import GaussianPosterior
 from vaebench.models.refined import Parameters, RefinedModel, Step, shortening
 from vaebench.objectives.clock import Clock

@@ -1,0 +1,131 @@
+"""Text files: one tokenised sentence or document a line, after `label<TAB>` where they have one.
+
+What is wrong with a file is told with its line.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaebench.data.assets import Entry, StoredFile
+from vaebench.data.checksums import expected_sha256
+from vaebench.data.folder import fetch_command, stored_path
+from vaebench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The sentences of a split and their classes (int64 [N]; all 0 without classes)."""
+
+    sentences: Sequence[str]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def some(self, places: NDArray[np.int64]) -> "Corpus":
+        """Those at `places`."""
+        return Corpus([self.sentences[i] for i in places.tolist()], self.labels[places])
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, none of them empty; UserError with the line that is."""
+    return _lines(_content(path), path)
+
+
+def labelled(found: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
+    """The labels and the sentences of lines `label<TAB>sentence`."""
+    labels, sentences = [], []
+    for number, line in enumerate(found, start=1):
+        label, tab, sentence = line.partition("\t")
+        if not tab or not label.strip() or not sentence.strip():
+            what = "a label" if not tab or not label.strip() else "a sentence"
+            raise UserError(
+                f"{path}: line {number}: {what} is missing; expected label<TAB>sentence"
+            )
+        labels.append(label.strip())
+        sentences.append(sentence.strip())
+    return labels, sentences
+
+
+def classes_of(labels: Sequence[str]) -> list[str]:
+    """The labels there are, in order: of their values if they are numbers, else of the alphabet."""
+    distinct = set(labels)
+    numbers = all(label.lstrip("-").isdecimal() for label in distinct)
+    return sorted(distinct, key=int) if numbers else sorted(distinct)
+
+
+def checked_lines(entry: Entry, file: StoredFile, folder: Path) -> list[str]:
+    """The lines of a file of the catalogue, whose checksum is held against the expected one."""
+    path = stored_path(entry, file, folder)
+    content = _content(path)
+    expected, found = expected_sha256(entry, file, folder), hashlib.sha256(content).hexdigest()
+    if expected not in (None, found):
+        raise UserError(
+            f"{path}: expected sha256 {expected}, found {found}; "
+            f"`{fetch_command(entry, folder)}` fetches it again"
+        )
+    return _lines(content, path)
+
+
+def read(entry: Entry, folder: Path) -> dict[str, Corpus]:
+    """The corpora of a data set that has a file a split: its parts are named as the splits are."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for file in entry.files:
+        sentences = checked_lines(entry, file, folder)
+        labels = [""] * len(sentences)
+        if entry.classes:
+            labels, sentences = labelled(sentences, stored_path(entry, file, folder))
+        if len(sentences) != entry.splits[file.part]:
+            raise UserError(
+                f"{stored_path(entry, file, folder)}: {len(sentences):,} lines; "
+                f"{entry.name} has {entry.splits[file.part]:,} in its {file.part} split"
+            )
+        found[file.part] = labels, sentences
+    names = classes_of(found["train"][0])
+    if entry.classes and len(names) != entry.classes:
+        path = stored_path(entry, entry.file("train"), folder)
+        raise UserError(f"{path}: {len(names)} labels; {entry.name} has {entry.classes} classes")
+    corpora = {}
+    for part, (labels, sentences) in found.items():
+        path = stored_path(entry, entry.file(part), folder)
+        corpora[part] = Corpus(sentences, _numbered(labels, names, path))
+    return corpora
+
+
+def _numbered(labels: Sequence[str], names: Sequence[str], path: Path) -> NDArray[np.int64]:
+    """The places of labels among the names of the classes."""
+    places = {name: place for place, name in enumerate(names)}
+    for number, label in enumerate(labels, start=1):
+        if label not in places:
+            expected = ", ".join(names)
+            raise UserError(
+                f"{path}: line {number}: label {label!r}; expected one of those of the "
+                f"training file: {expected}"
+            )
+    return np.array([places[label] for label in labels], np.int64)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _lines(content: bytes, path: Path) -> list[str]:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        byte = content[error.start]
+        raise UserError(f"{path}: line {number}: byte 0x{byte:02x} is not UTF-8") from error
+    found = [line.strip() for line in text.removesuffix("\n").split("\n")]
+    for number, line in enumerate(found, start=1):
+        if not line:
+            raise UserError(f"{path}: line {number} is empty; expected a sentence a line")
+    return found

@@ -1,0 +1,21 @@
+"""The corpora of the text data sets: read from their files, or made in code."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from vaebench.data import corpora as files
+from vaebench.data.assets import Entry
+from vaebench.data.corpora import Corpus
+
+Corpora = Mapping[str, Corpus]
+
+# The sets made in code; all others are read from their files.
+MAKERS: dict[str, Callable[[], Corpora]] = {}
+
+# How the files of a text data set are read, by their format.
+READERS: dict[str, Callable[[Entry, Path], Corpora]] = {"text": files.read}
+
+
+def corpora(entry: Entry, folder: Path) -> Corpora:
+    """The sentences of every split of a data set whose files are there."""
+    return MAKERS[entry.name]() if entry.made_in_code else READERS[entry.format](entry, folder)
