@@ -1,0 +1,181 @@
+"""LSTM encoder and decoder of sentences (Bowman et al., 2016, as in the code of He et al., 2019).
+
+A sentence is <s>, its words and </s>, and in a batch padding up to the longest. From <s> on, the
+decoder is shown every word and says what comes next. Shapes: B sentences of T ids, S samples,
+N codes, K latent size, V vocabulary, H hidden size.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaebench.data.tokenizers import BOS, EOS, PAD
+from vaebench.estimators import categorical
+
+_SAMPLED = 500  # sentences at a time
+
+
+class LstmEncoder(nn.Module):
+    """x [B, T] -> the hidden state after </s>, [B, hidden]."""
+
+    def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
+        super().__init__()
+        self.features = hidden
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.lstm = nn.LSTM(embedding, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.lstm(self.embedding(x.t()))[0]
+        ends = (x != PAD).sum(1) - 1
+        return outputs[ends, torch.arange(len(x), device=x.device)]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where N sentences stand: `code` [N, 4H] is what their codes add to the gates of every step,
+    `hidden` and `cell` [N, H] what the words so far have left."""
+
+    code: Tensor
+    hidden: Tensor
+    cell: Tensor
+
+    def select(self, rows: Tensor) -> "State":
+        """The states of the sentences at `rows` (int64 [M]), which may repeat."""
+        return State(*(part.index_select(0, rows) for part in (self.code, self.hidden, self.cell)))
+
+
+class LstmDecoder(nn.Module):
+    """p(x|z), word by word. z is concatenated to the embedding of every word.
+
+    With `initial_state`, z also makes the state before the first word: the cell is a linear map of
+    it and the hidden state its tanh; otherwise that is zero. `dropout` is that of word embeddings
+    and of outputs. Sentences of `longest` ids at most are drawn.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        latent: int,
+        embedding: int,
+        hidden: int,
+        dropout: float,
+        longest: int,
+        *,
+        initial_state: bool,
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout!r}; expected a probability from 0, below 1")
+        self.dropout, self.longest = dropout, longest
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.initial = nn.Linear(latent, hidden, bias=False) if initial_state else None
+        self.lstm = nn.LSTM(embedding + latent, hidden)
+        self.output = nn.Linear(hidden, vocabulary, bias=False)
+
+    @property
+    def constant_variance(self) -> None:
+        """Words have no variance."""
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats, summed over words and </s>: x [B, T], z [S, B, K] -> [S, B]."""
+        samples, size = z.shape[:2]
+        words = F.dropout(self.embedding(x[:, :-1].t()), self.dropout, self.training)
+        seen = words[:, None].expand(-1, samples, -1, -1)
+        codes = z.expand(len(words), *z.shape)
+        inputs = torch.cat([seen, codes], 3).flatten(1, 2)
+        hidden, cell = self._initial(z.flatten(0, 1))
+        outputs = self.lstm(inputs, (hidden[None], cell[None]))[0]
+        h = F.dropout(outputs, self.dropout, self.training).flatten(0, 1)
+        targets = x[:, 1:].t()[:, None].expand(-1, samples, -1).flatten()
+        scores = _scores(h, self.output.weight, targets, equal=samples == 1)
+        return scores.view(-1, samples, size).sum(0)
+
+    def mean(self, z: Tensor) -> Tensor:
+        """TypeError: words have no mean."""
+        raise TypeError("sentences have no mean")
+
+    @torch.no_grad()
+    def sample(self, z: Tensor) -> Tensor:
+        """Sentences drawn from p(x|z) in evaluation mode: [..., K] -> ids [..., longest].
+
+        <s>, words and </s>, then padding; a sentence that gets too long has no </s>. Neither
+        padding nor <s> is drawn as a word.
+        """
+        drawn = [self._draw(some) for some in torch.split(z.flatten(0, -2), _SAMPLED)]
+        return torch.unflatten(torch.cat(drawn), 0, z.shape[:-1])
+
+    def start(self, z: Tensor) -> State:
+        """Before the first word, which is <s>: codes [N, K]."""
+        of_inputs, _, *biases = self.lstm.all_weights[0]
+        of_codes = of_inputs[:, self.embedding.embedding_dim :]
+        return State(F.linear(z, of_codes, biases[0] + biases[1]), *self._initial(z))
+
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Show a word to each sentence: the logits of the next one [N, V], from tokens [N].
+
+        As in evaluation: without dropout.
+        """
+        of_inputs, of_hidden, *_ = self.lstm.all_weights[0]
+        of_words = of_inputs[:, : self.embedding.embedding_dim]
+        gates = F.linear(self.embedding(tokens), of_words) + state.code
+        gates = gates + F.linear(state.hidden, of_hidden)
+        hidden, cell = _cell(gates, state.cell)
+        return self.output(hidden), State(state.code, hidden, cell)
+
+    def _initial(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden state and cell before the first word, [N, H]."""
+        if self.initial is None:
+            zeros = z.new_zeros(len(z), self.lstm.hidden_size)
+            return zeros, zeros
+        cell = self.initial(z)
+        return torch.tanh(cell), cell
+
+    def _draw(self, z: Tensor) -> Tensor:
+        """`sample` for codes [N, K]."""
+        x = torch.full((len(z), self.longest), PAD, device=z.device)
+        x[:, 0] = BOS
+        rows, state = torch.arange(len(z), device=z.device), self.start(z)
+        for step in range(1, self.longest):
+            logits, state = self.advance(x[rows, step - 1], state)
+            logits[:, [PAD, BOS]] = -torch.inf
+            words = torch.multinomial(torch.softmax(logits, 1), 1)[:, 0]
+            x[rows, step] = words
+            going = (words != EOS).nonzero()[:, 0]
+            if not len(going):
+                break
+            rows, state = rows[going], state.select(going)
+        return x
+
+
+def uniform(module: nn.Module, *, weights: float, biases: float, embeddings: float) -> nn.Module:
+    """Draw all parameters from [-bound, bound], each kind with a bound of its own."""
+    with torch.no_grad():
+        for layer in module.modules():
+            of_words = isinstance(layer, nn.Embedding)
+            for name, parameter in layer.named_parameters(recurse=False):
+                bound = biases if name.startswith("bias") else weights
+                bound = embeddings if of_words else bound
+                parameter.uniform_(-bound, bound)
+    return module
+
+
+def _scores(h: Tensor, weight: Tensor, targets: Tensor, *, equal: bool) -> Tensor:
+    """The log-likelihoods of targets [M] from features [M, H]; those of padding are zero."""
+    counted = targets != PAD
+    if h.device.type != "cpu":  # which would have to be waited for
+        scores = categorical.linear_log_likelihood(h, weight, targets, equal=equal)
+        return torch.where(counted, scores, 0)
+    if bool(counted.all()):
+        return categorical.linear_log_likelihood(h, weight, targets, equal=equal)
+    (rows,) = counted.nonzero(as_tuple=True)
+    some = categorical.linear_log_likelihood(h[rows], weight, targets[rows], equal=equal)
+    return some.new_zeros(len(h)).index_put((rows,), some)
+
+
+def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden state and cell [N, H] after a step, from its gates [N, 4H] before activation."""
+    enter, keep, new, show = gates.chunk(4, 1)
+    cell = torch.sigmoid(keep) * cell + torch.sigmoid(enter) * torch.tanh(new)
+    return torch.sigmoid(show) * torch.tanh(cell), cell
