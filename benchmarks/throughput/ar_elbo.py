@@ -13,7 +13,7 @@ from cases import Case, Ours, Pair, baseline_side, count_flop, our_side, repeate
 from vaebench import methods
 from vaebench.data.dataset import DataInfo, Split
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer
+from vaebench.registry.runs import Adam
 from vaebench.training.numerics import Numerics
 from vaebench.training.recipe import Recipe
 
@@ -200,7 +200,7 @@ class Setting:
 def build(setting: Setting, numerics: Numerics, steps: int) -> Pair:
     """Both sides, from equal weights."""
     data, recipe = split(setting.info), setting.recipe()
-    optimizer = Optimizer(name="adam", lr=setting.rate)
+    optimizer = Adam(name="adam", lr=setting.rate)
     ours = Ours(recipe, data, batch=BATCH, optimizer=optimizer)
     theirs = PlainTraining(setting.network(), setting.reconstruction, data, setting.rate)
     difference = _difference(recipe, theirs, data)

@@ -11,7 +11,7 @@ from memory import give_back_freed_memory
 from timing import Side
 from vaebench.data.dataset import Batch, DataInfo, ImageSplit, Split
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer, Training
+from vaebench.registry.runs import Adam, Optimizer, Training
 from vaebench.training.allocator import keep_freed_memory
 from vaebench.training.loop import epoch_order
 from vaebench.training.numerics import Numerics
@@ -20,7 +20,7 @@ from vaebench.training.recipe import Recipe
 
 SIZE, BATCH = 60_000, 128
 INFO = DataInfo("random", "stand-in", (1, 28, 28), 10, SIZE, 0)
-ADAM = Optimizer(name="adam", lr=1e-3, eps=1e-7)  # Keras' epsilon
+ADAM = Adam(name="adam", lr=1e-3, eps=1e-7)  # Keras' epsilon
 
 
 class Skipped(Exception):

@@ -18,7 +18,7 @@ from vaebench.execution.session import Session
 from vaebench.execution.slots import cores, cpu_slots
 from vaebench.execution.worker import Assignment
 from vaebench.execution.workers import PATIENCE, Workers
-from vaebench.registry.runs import DataView, Optimizer, Run, Training
+from vaebench.registry.runs import Adam, DataView, Run, Training
 from vaebench.store import provenance
 from vaebench.store.store import Store
 from vaebench.training.numerics import resolve
@@ -31,7 +31,7 @@ def trivial(seed: int) -> Work:
             method="igp.autoencoder",
             arguments={"latent": 1, "hidden": [1]},
             data=DataView(dataset="digits-28x28", limit=10),
-            training=Training(batch_size=10, epochs=1, optimizer=Optimizer(name="adam", lr=0.001)),
+            training=Training(batch_size=10, epochs=1, optimizer=Adam(name="adam", lr=0.001)),
             seed=seed,
             paper="igp",
             version=1,

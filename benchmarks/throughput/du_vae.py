@@ -36,12 +36,12 @@ from vaebench.estimators.mutual_information import latent_form
 from vaebench.evaluation.importance import importance_log_likelihoods
 from vaebench.models.latent import LatentModel
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer
+from vaebench.registry.runs import Adam
 from vaebench.training.numerics import Numerics
 from vaebench.training.recipe import Recipe
 
 INFO = DataInfo("random", "stand-in", (1, 28, 28), 0, 5_000, 0)
-ADAM = Optimizer(name="adam", lr=RATE)
+ADAM = Adam(name="adam", lr=RATE)
 IMAGES = 2  # of the likelihood
 POSTERIORS, BATCHES = 10_000, 20  # of the 313 batches of the mutual information
 

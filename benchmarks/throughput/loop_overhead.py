@@ -17,7 +17,7 @@ import torch
 from vaebench import methods
 from vaebench.data.dataset import DataInfo, Dataset, ImageSplit
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer, Training
+from vaebench.registry.runs import Adam, Training
 from vaebench.store.store import Store
 from vaebench.training.loop import train
 from vaebench.training.numerics import resolve
@@ -75,7 +75,7 @@ def main() -> None:
     split = ImageSplit(images, torch.zeros(SIZE, dtype=torch.int64))
     data = Dataset(split, split, INFO, "")
     training = Training(
-        batch_size=BATCH, epochs=options.epochs, optimizer=Optimizer(name="adam", lr=1e-3)
+        batch_size=BATCH, epochs=options.epochs, optimizer=Adam(name="adam", lr=1e-3)
     )
     shares = []
     for _ in range(options.repeats):

@@ -56,7 +56,7 @@ def test_a_set_with_validation_images_holds_out_no_others():
     with pytest.raises(UserError) as caught:
         split_sizes(DataView(dataset="celeba", held_out=10))
     assert str(caught.value) == (
-        "data: held_out: celeba has 19,867 validation images of its own; leave held_out out"
+        "data: held_out: celeba has 19,867 validation examples of its own; leave held_out out"
     )
 
 
@@ -66,7 +66,7 @@ def test_something_must_be_left_to_train_on(held_out):
         split_sizes(DataView(dataset="digits-28x28", held_out=held_out))
     assert str(caught.value) == (
         f"data: held_out: {held_out:,} leaves nothing to train on of the "
-        "1,500 training images of digits-28x28"
+        "1,500 training examples of digits-28x28"
     )
 
 

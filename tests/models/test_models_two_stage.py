@@ -11,7 +11,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from vaebench import methods
 from vaebench.data.dataset import Batch
 from vaebench.models.two_stage import SecondStage, TwoStageModel
-from vaebench.registry.runs import Optimizer, Training
+from vaebench.registry.runs import Adam, Training
 from vaebench.training.codes import Codes
 from vaebench.training.loop import train
 
@@ -115,7 +115,7 @@ def test_it_learns_a_known_mixture(tmp_path, first):
     recipe = replace(
         recipe_on(first, hidden=64), examples=lambda data: Codes(codes, None, side[:, 0])
     )
-    settings = Training(batch_size=100, epochs=20, optimizer=Optimizer(name="adam", lr=0.002))
+    settings = Training(batch_size=100, epochs=20, optimizer=Adam(name="adam", lr=0.002))
     train(recipe, DATA, settings, seed=0, device=CPU, checkpoint=tmp_path / "c.pt")
     with torch.no_grad():
         drawn = recipe.model.prior.sample(20_000, CPU)

@@ -15,7 +15,7 @@ from vaebench.registry.canonical import canonical, digest
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import every_table
 from vaebench.registry.names import SCALES
-from vaebench.registry.runs import DataView, Evaluation, Optimizer, Run, Training
+from vaebench.registry.runs import Adam, DataView, Evaluation, Run, Training
 
 RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
 
@@ -26,7 +26,7 @@ RUN = Run(
     training=Training(
         batch_size=128,
         epochs=50,
-        optimizer=Optimizer(name="adam", lr=0.001, betas=(0.9, 0.999), eps=1e-7),
+        optimizer=Adam(name="adam", lr=0.001, betas=(0.9, 0.999), eps=1e-7),
     ),
     seed=3,
     paper="igp",

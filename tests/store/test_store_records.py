@@ -6,7 +6,7 @@ import os
 import pytest
 
 from vaebench.errors import UserError
-from vaebench.registry.runs import DataView, Evaluation, Optimizer, Run, Training
+from vaebench.registry.runs import Adam, DataView, Evaluation, Run, Training
 from vaebench.store import atomic
 from vaebench.store.store import Store
 
@@ -26,7 +26,7 @@ def run():
         method="igp.vae",
         arguments={"latent": 2},
         data=DataView(dataset="digits-28x28"),
-        training=Training(batch_size=8, epochs=3, optimizer=Optimizer(name="adam", lr=0.01)),
+        training=Training(batch_size=8, epochs=3, optimizer=Adam(name="adam", lr=0.01)),
         seed=0,
         paper="igp",
         version=1,

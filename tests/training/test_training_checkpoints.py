@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from fixtures import LATENT_CASES, build, dataset, tiny_model, training
+from fixtures import LATENT_CASES, build, data_for, dataset, tiny_model, training
 from torch import Tensor
 
 from vaebench.errors import UserError
@@ -48,8 +48,9 @@ def assert_plain(value, where="checkpoint"):
 
 @pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 def test_a_checkpoint_holds_plain_values_and_all_that_training_needs(case, checkpoint):
-    recipe = build(case, DATA)
-    trained = train(recipe, DATA, training(2), seed=0, device=CPU, checkpoint=checkpoint)
+    data = data_for(case)
+    recipe = build(case, data)
+    trained = train(recipe, data, training(2), seed=0, device=CPU, checkpoint=checkpoint)
     state = torch.load(checkpoint, weights_only=True)
     assert_plain(state)
     assert set(state) == {*("model", "procedure", "random", "history", "seconds", "best", "format")}

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fixtures import LATENT_CASES, all_of, build, dataset, split, tiny_model, training
+from fixtures import LATENT_CASES, all_of, build, data_for, dataset, split, tiny_model, training
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from vaebench.training import checkpoints
-from vaebench.training.loop import epoch_order, train
+from vaebench.training.batching import epoch_order
+from vaebench.training.loop import train
 from vaebench.training.procedures import Joint
 from vaebench.training.recipe import Recipe
 
@@ -39,10 +40,11 @@ def run(case, checkpoint, epochs=EPOCHS, *, change=lambda recipe: recipe, report
     """Train as execution does; returns the result, the model and the random state after it."""
     torch.manual_seed(99)
     torch.rand(17)  # whatever happened in the process before
-    recipe = change(build(case, DATA, SEED))
+    data = data_for(case)
+    recipe = change(build(case, data, SEED))
     trained = train(
         recipe,
-        DATA,
+        data,
         training(epochs),
         seed=SEED,
         device=CPU,

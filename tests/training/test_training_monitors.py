@@ -11,7 +11,7 @@ from torch import nn
 
 from vaebench.errors import UserError
 from vaebench.objectives.elbo import negative_elbo, reconstruction
-from vaebench.registry.runs import Optimizer, Plateau, Reload, Training
+from vaebench.registry.runs import Adam, Plateau, Reload, Training
 from vaebench.training import checkpoints
 from vaebench.training.loop import train
 from vaebench.training.monitors import make_monitor
@@ -28,7 +28,7 @@ def data():
 
 
 def settings(**change):
-    told = {"batch_size": 8, "epochs": 6, "optimizer": Optimizer(name="adam", lr=0.05)}
+    told = {"batch_size": 8, "epochs": 6, "optimizer": Adam(name="adam", lr=0.05)}
     return Training(**{**told, **change})
 
 
@@ -136,7 +136,7 @@ class TestTheBestEpoch:
         """A rate far too high: the loss jumps, and only the first epochs are good."""
         seen = []
         training = settings(monitor="validation-loss", keep="best", epochs=8)
-        training = training.model_copy(update={"optimizer": Optimizer(name="adam", lr=3.0)})
+        training = training.model_copy(update={"optimizer": Adam(name="adam", lr=3.0)})
         trained, model = fit(tmp_path / "c.pt", training, seen=seen)
         values = [epoch["monitored"] for epoch in trained.history]
         best = values.index(min(values))
@@ -165,7 +165,7 @@ class TestReload:
 
     TRAINING = settings(
         epochs=40,
-        optimizer=Optimizer(name="adam", lr=1.0),
+        optimizer=Adam(name="adam", lr=1.0),
         monitor="validation-negative-elbo",
         keep="best",
         schedule=Reload(name="reload", factor=0.5, patience=2, most=3),

@@ -8,7 +8,7 @@ from torch import nn
 from vaebench.data.dataset import Batch
 from vaebench.models.heads import LinearGaussianHead, NormalisedMean
 from vaebench.objectives.elbo import negative_elbo
-from vaebench.registry.runs import Optimizer
+from vaebench.registry.runs import Adam
 from vaebench.training.procedures import Joint, Setting, make_optimizer
 
 
@@ -34,8 +34,8 @@ def step_by_hand(model, states, number, settings):
 @pytest.mark.parametrize(
     "settings",
     [
-        Optimizer(name="adam", lr=0.001),
-        Optimizer(name="adam", lr=0.05, betas=(0.5, 0.9), eps=0.01),
+        Adam(name="adam", lr=0.001),
+        Adam(name="adam", lr=0.05, betas=(0.5, 0.9), eps=0.01),
     ],
     ids=["usual", "unusual"],
 )
@@ -60,7 +60,7 @@ def test_joint_is_adam_on_all_parameters(head, settings):
 
 
 def test_the_fused_adam_is_torchs_own():
-    settings = Optimizer(name="adam", lr=0.01, betas=(0.8, 0.99), eps=1e-6)
+    settings = Adam(name="adam", lr=0.01, betas=(0.8, 0.99), eps=1e-6)
     models = tiny_model(seed=1), tiny_model(seed=1)
     makers = (
         lambda parameters: make_optimizer(parameters, settings),
@@ -89,7 +89,7 @@ def test_a_step_before_prepare_is_refused():
 
 
 def test_the_state_of_a_procedure_goes_on_where_it_was():
-    settings = Optimizer(name="adam", lr=0.05)
+    settings = Adam(name="adam", lr=0.05)
 
     def steps(procedure, numbers):
         for number in numbers:
@@ -114,7 +114,7 @@ def test_the_gradient_of_all_parameters_is_clipped_together(largest):
     """To its own direction and the largest norm; below that it is left alone."""
     model = tiny_model(seed=1).double()
     procedure = Joint()
-    procedure.prepare(setting(model, Optimizer(name="adam", lr=0.01), clip=largest))
+    procedure.prepare(setting(model, Adam(name="adam", lr=0.01), clip=largest))
     batch = random_batch(7)
     torch.manual_seed(2)
     negative_elbo(model, batch, at(1))["loss"].backward()
@@ -136,7 +136,7 @@ def test_what_lies_on_a_constraint_is_moved_back_after_an_update(left_alone, mon
     mean = NormalisedMean(2, gamma=0.5, scale="rescaled", shift=None, eps=1e-5)
     model.head = LinearGaussianHead(5, 2, bias=True, mean=mean, variance=nn.Identity())
     procedure = Joint()
-    procedure.prepare(setting(model, Optimizer(name="adam", lr=0.05)))
+    procedure.prepare(setting(model, Adam(name="adam", lr=0.05)))
     for step in range(1, 4):
         batch = random_batch(7, seed=step)
         procedure.step(negative_elbo, Batch(batch.x.float(), batch.y), at(step))

@@ -13,7 +13,7 @@ from vaebench.cli.planning import duration
 from vaebench.data import catalog
 from vaebench.registry.expansion import Measurement, expand
 from vaebench.registry.loading import load_table
-from vaebench.registry.runs import Optimizer, Plateau, Reload, Run, Steps
+from vaebench.registry.runs import Optimizer, Run, Schedule
 from vaebench.registry.selection import Selection
 from vaebench.results.explanation import Explanation, Seed, explain, sparkline
 from vaebench.results.grid import DASH
@@ -214,13 +214,14 @@ def _training(run: Run) -> str:
         f"rate by {_named(training.schedule)}" if training.schedule else "",
         f"the best by {training.monitor}" if training.keep else "",
         "without a short last batch" if training.drop_last else "",
+        f"in buckets of at least {training.buckets.least}" if training.buckets else "",
     ]
     return ", ".join(part for part in told if part)
 
 
-def _named(settings: Optimizer | Plateau | Steps | Reload) -> str:
+def _named(settings: Optimizer | Schedule) -> str:
     """`adam (lr 0.001, …)`."""
-    rest = settings.model_dump(exclude={"name"}).items()
+    rest = settings.model_dump(exclude={"name"}, exclude_none=True).items()
     return f"{settings.name} ({', '.join(f'{name} {_plain(value)}' for name, value in rest)})"
 
 

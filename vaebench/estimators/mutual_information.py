@@ -57,12 +57,15 @@ def latent_form(z: Tensor, means: Tensor, log_variances: Tensor) -> float:
     return math.log(size) - total / size - float(volumes.mean()) - 0.5 * latent
 
 
-def minibatch_latent_form(z: Tensor, means: Tensor, log_variances: Tensor, batch: int) -> float:
-    """`latent_form` of minibatches of `batch` in the order of the data, averaged over the data.
+def minibatch_latent_form(
+    z: Tensor, means: Tensor, log_variances: Tensor, sizes: int | list[int]
+) -> float:
+    """`latent_form` of minibatches of these sizes in the order of the data, averaged over the data.
 
-    Each is its own empirical distribution, so it is at most ln batch (He et al., 2019).
+    Each is its own empirical distribution, so it is at most the logarithm of its size (He et al.,
+    2019).
     """
-    parts = (torch.split(tensor, batch) for tensor in (z, means, log_variances))
+    parts = (torch.split(tensor, sizes) for tensor in (z, means, log_variances))
     return sum(len(some[0]) * latent_form(*some) for some in zip(*parts, strict=True)) / len(z)
 
 

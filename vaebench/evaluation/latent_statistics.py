@@ -1,8 +1,9 @@
 """What DU-VAE's tables say of posteriors, and the diversity and uncertainty that it is about."""
 
 import torch
+from torch import Tensor
 
-from vaebench.data.dataset import Dataset
+from vaebench.data.dataset import Dataset, Split, TextSplit
 from vaebench.estimators import latents, mutual_information
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.encoding import chunks, posteriors
@@ -11,7 +12,7 @@ from vaebench.models.flows import FlowHead
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import GaussianPosterior
 
-_BATCH = 50  # of He et al.'s images
+_IMAGES, _SENTENCES = 50, 32  # in a minibatch of He et al.
 
 
 @evaluator
@@ -19,8 +20,9 @@ _BATCH = 50  # of He et al.'s images
 def latent_statistics(model: LatentModel, data: Dataset, *, threshold: float) -> dict[str, Value]:
     """Over the test set, with one draw z a datum, in nats: `kl` (in closed form where there is one)
     and `mi`, whose reference is the whole set; `mi_minibatch`, whose reference is a minibatch of 50
-    (He et al., 2019); `au`, dimensions whose mean varies by more than `threshold`; `mpd` and `ce`,
-    mean pairwise divergence and conditional entropy (DU-VAE, Eq. 3 and 5).
+    images, or of 32 sentences of equal length (He et al., 2019); `au`, dimensions whose mean varies
+    by more than `threshold`; `mpd` and `ce`, mean pairwise divergence and conditional entropy
+    (DU-VAE, Eq. 3 and 5).
 
     A deterministic encoder has `au` alone, a flow `kl` alone.
     """
@@ -38,10 +40,20 @@ def latent_statistics(model: LatentModel, data: Dataset, *, threshold: float) ->
         **found,
         "kl": None if kl is None else float(kl.mean()),
         "mi": mutual_information.latent_form(z, means, log_variances),
-        "mi_minibatch": mutual_information.minibatch_latent_form(z, means, log_variances, _BATCH),
+        "mi_minibatch": _minibatch_information(data.test, z, means, log_variances),
         "mpd": latents.mean_pairwise_divergence(means, log_variances),
         "ce": latents.conditional_entropy(log_variances),
     }
+
+
+def _minibatch_information(split: Split, z: Tensor, means: Tensor, log_variances: Tensor) -> float:
+    if not isinstance(split, TextSplit):
+        return mutual_information.minibatch_latent_form(z, means, log_variances, _IMAGES)
+    buckets = split.buckets(_SENTENCES)
+    order = torch.cat(buckets).to(z.device)
+    return mutual_information.minibatch_latent_form(
+        z[order], means[order], log_variances[order], [len(index) for index in buckets]
+    )
 
 
 def _flow_kl(model: LatentModel, data: Dataset) -> float:

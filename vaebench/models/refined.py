@@ -19,7 +19,8 @@ class Refinement:
     of either is shortened to the norm `clip` over the batch.
 
     What falls is the mean over a batch, so a step depends on its size: evaluation has batches of
-    `batch`, the size in training.
+    `batch`, the size in training. `replayed` says that the decoder draws noise of its own in
+    training, such as dropout: a step does it from a seed, so that it can be done again.
     """
 
     steps: int
@@ -27,6 +28,7 @@ class Refinement:
     momentum: float
     clip: float
     batch: int
+    replayed: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or isinstance(self.steps, bool) or self.steps < 1:
@@ -41,12 +43,13 @@ class Parameters(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step of a refinement: where it began, its noise, and by how much either gradient was
-    shortened (0-dim)."""
+    """A step of a refinement: where it began, its noise, by how much either gradient was shortened
+    (0-dim), and the seed of what the decoder drew."""
 
     point: Parameters
     noise: Tensor
     scales: tuple[Tensor, Tensor]
+    seed: int | None = None
 
 
 class RefinedModel(LatentModel):
@@ -103,12 +106,15 @@ class RefinedModel(LatentModel):
         steps = []
         for _ in range(settings.steps):
             noise = torch.randn_like(point.mean)
-            with torch.enable_grad():
+            seed = None
+            if settings.replayed and self.training:
+                seed = int(torch.randint(2**62, ()))
+            with torch.enable_grad(), seeded(seed, noise.device):
                 leaves = Parameters(*(value.requires_grad_() for value in point))
                 found = torch.autograd.grad(self.loss(x, leaves, noise, weight), leaves)
             scales = tuple(shortening(value, settings.clip) for value in found)
             point = Parameters(*(value.detach() for value in point))
-            steps.append(Step(point, noise, (scales[0], scales[1])))
+            steps.append(Step(point, noise, (scales[0], scales[1]), seed))
             momentum = Parameters(
                 *(
                     settings.momentum * m - scale * gradient
@@ -119,6 +125,18 @@ class RefinedModel(LatentModel):
                 *(p + settings.rate * m for p, m in zip(point, momentum, strict=True))
             )
         return steps, point
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Within it the generators start from `seed`, after it they go on as if nothing had been drawn;
+    with None nothing is done."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def shortening(value: Tensor, longest: float) -> Tensor:

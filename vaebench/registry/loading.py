@@ -124,25 +124,48 @@ def every_table(scale: str = "paper") -> Iterator[TableSpec]:
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `overlay` laid over it, mapping by mapping."""
+    """`base` with the values of `overlay` laid over it, mapping by mapping.
+
+    What has another `name`, such as another schedule, is another thing and takes nothing over.
+    """
     result = dict(base)
     for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merge(result[key], value)
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and _alike(below, value):
+            result[key] = merge(below, value)
         else:
             result[key] = value
     return result
 
 
+def _alike(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> bool:
+    return "name" not in base or overlay.get("name", base["name"]) == base["name"]
+
+
 def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """A table's file laid over the profile of its paper that it names, if any."""
-    paper, profile = raw.get("paper"), raw.get("profile")
-    if not isinstance(profile, str) or paper not in PAPERS:
+    """A table's file laid over the profiles of its paper that it names, if any.
+
+    The assumptions of all of them count.
+    """
+    paper, named = raw.get("paper"), raw.get("profile")
+    names = [named] if isinstance(named, str) else named
+    if not isinstance(names, list) or paper not in PAPERS:
         return raw  # none, or a mistake that is told when the file is read
-    profiles = paper_spec(paper).profiles
-    if profile not in profiles:
-        raise UserError(f"{where}: profile: {unknown('profile', profile, profiles)}")
-    return merge(profiles[profile], raw)
+    profiles, base = paper_spec(paper).profiles, dict[str, Any]()
+    for name in names:
+        if name not in profiles:
+            raise UserError(f"{where}: profile: {unknown('profile', str(name), profiles)}")
+        base = _with_assumptions(base, profiles[name])
+    return _with_assumptions(base, raw)
+
+
+def _with_assumptions(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`merge`, but for the assumptions, of which none replaces another."""
+    lists = [part["assumptions"] for part in (base, overlay) if part.get("assumptions")]
+    merged = merge(base, overlay)
+    if len(lists) == 2 and all(isinstance(part, list) for part in lists):
+        merged["assumptions"] = [*dict.fromkeys([*lists[0], *lists[1]])]
+    return merged
 
 
 def _short(path: Path) -> str:

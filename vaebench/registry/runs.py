@@ -49,13 +49,23 @@ class DataView(Strict):
     tokenizer: TokenizerSettings | None = None
 
 
-class Optimizer(Strict):
-    """The update rule; `eps` is added to the root of the second moment."""
+class Adam(Strict):
+    """Adam; `eps` is added to the root of the second moment."""
 
     name: Literal["adam"]
     lr: float = Field(gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(default=1e-8, gt=0)
+
+
+class Sgd(Strict):
+    """Stochastic gradient descent without momentum."""
+
+    name: Literal["sgd"]
+    lr: float = Field(gt=0)
+
+
+Optimizer = Adam | Sgd
 
 
 class Plateau(Strict):
@@ -80,17 +90,43 @@ class Steps(Strict):
 
 
 class Reload(Strict):
-    """After `patience` epochs in a row above the lowest monitored value: back to the weights of the
-    best epoch, with fresh optimisers and the learning rate times `factor`; the `most`-th time ends
-    the training.
+    """After `patience` epochs in a row above the reference: back to the weights of the best epoch,
+    with fresh optimisers and the learning rate times `factor`; the `most`-th time ends training.
 
-    The decay of He et al. (2019), whose image models count so.
+    The reference is the lowest monitored value, or, with `reference: last`, the lowest since the
+    last decay, that of the decay included. `earliest` is the first epoch after which the rate may
+    decay. The decays of He et al. (2019) for images and for text.
     """
 
     name: Literal["reload"]
     factor: float = Field(gt=0, lt=1)
     patience: int = Field(ge=1)
     most: int = Field(ge=1)
+    earliest: int | None = Field(default=None, ge=1)
+    reference: Literal["last"] | None = None
+
+
+class Fall(Strict):
+    """From the first epoch on, but not before `earliest`, that is no better than the best: the
+    learning rate times `factor` after every epoch; below `least` of the first rate training ends.
+
+    The decay of Kim et al. (2018) for text.
+    """
+
+    name: Literal["fall"]
+    factor: float = Field(gt=0, lt=1)
+    earliest: int = Field(ge=1)
+    least: float = Field(gt=0, lt=1)
+
+
+Schedule = Plateau | Steps | Reload | Fall
+
+
+class Buckets(Strict):
+    """Batches of sentences of equal length, so without padding; they are made once, and every epoch
+    has them in another order. Those with fewer than `least` sentences are not trained on."""
+
+    least: int = Field(ge=1)
 
 
 class Training(Strict):
@@ -101,23 +137,24 @@ class Training(Strict):
     with the whole KL; or the squared error on the test set (a criterion that looks at test data: a
     paper must have said so). `keep: best` ends with the weights of the epoch where it was lowest,
     else the last count. `drop_last` leaves out the last batch of an epoch if it is smaller than the
-    others.
+    others. Text may come in `buckets`.
     """
 
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
-    optimizer: Optimizer
+    optimizer: Annotated[Optimizer, Field(discriminator="name")]
     clip: float | None = Field(default=None, gt=0)
     monitor: Literal["validation-loss", "validation-negative-elbo", "test-squared-error"] | None = (
         None
     )
-    schedule: Annotated[Plateau | Steps | Reload, Field(discriminator="name")] | None = None
+    schedule: Annotated[Schedule, Field(discriminator="name")] | None = None
     keep: Literal["best"] | None = None
     drop_last: bool | None = None
+    buckets: Buckets | None = None
 
     @model_validator(mode="after")
     def _what_needs_a_monitor(self) -> "Training":
-        watching = self.keep is not None or isinstance(self.schedule, Plateau | Reload)
+        watching = self.keep is not None or isinstance(self.schedule, Plateau | Reload | Fall)
         if self.monitor is None and watching:
             name = "`keep: best`" if self.schedule is None else f"a {self.schedule.name} schedule"
             raise ValueError(f"{name} needs a `monitor`")

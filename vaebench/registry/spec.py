@@ -127,8 +127,9 @@ class TableSpec(Strict):
     published: str | None = None
     layout: Layout
     seeds: int = Field(default=1, ge=1)
-    profile: str | None = Field(
-        default=None, description="the paper's profile that this file is laid over"
+    profile: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="the paper's profiles that this file is laid over, the last on top",
     )
     defaults: RunPart = RunPart()
     evaluations: dict[str, dict[str, Any]] = Field(

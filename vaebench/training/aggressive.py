@@ -13,6 +13,7 @@ from vaebench.data.dataset import Batch
 from vaebench.estimators import mutual_information
 from vaebench.models.posteriors import GaussianPosterior
 from vaebench.objectives.clock import Clock
+from vaebench.training.batching import Batching
 from vaebench.training.examples import Examples
 from vaebench.training.procedures import (
     Objective,
@@ -26,9 +27,9 @@ from vaebench.training.procedures import (
 
 @dataclass(frozen=True)
 class InnerLoop:
-    """At most `steps` steps of the encoder before one of the decoder, fewer if the mean loss of a
-    `window` of steps has risen; and for how many epochs of a mutual information below the best
-    (`patience`) training stays so."""
+    """At most `steps` steps of the encoder before one of the decoder, fewer if the mean loss of an
+    image or a word has risen from one `window` of steps to the next; and for how many epochs of a
+    mutual information below the best (`patience`) training stays so."""
 
     steps: int
     window: int
@@ -95,15 +96,16 @@ class Aggressive:
     def _train_encoder(self, objective: Objective, batch: Batch, clock: Clock) -> int:
         """Train the encoder alone; how many steps that took."""
         encoder, _ = self._optimizers
-        before, seen = math.inf, 0
+        before = math.inf
         total: Tensor | float = 0.0
+        seen: Tensor | int = 0
         batches = itertools.chain([batch], self._random_batches())
         for step, some in enumerate(itertools.islice(batches, self._inner.steps), start=1):
             loss = self._gradients(objective, some, clock)["loss"].detach()
             update(self._ready[0], encoder)
-            total, seen = total + loss * len(some.y), seen + len(some.y)
+            total, seen = total + loss * len(some.y), seen + some.terms
             if step % self._inner.window == 0:  # reading a loss waits for it: once a window
-                now = float(total) / seen
+                now = float(total / seen)
                 if now > before:
                     return step
                 before, total, seen = now, 0.0, 0
@@ -111,10 +113,8 @@ class Aggressive:
 
     def _random_batches(self) -> Iterator[Batch]:
         setting, _ = self._ready
-        device = next(setting.model.parameters()).device
-        while True:
-            drawn = torch.randperm(len(setting.examples))[: setting.training.batch_size]
-            yield setting.examples.take(drawn.to(device))
+        for index in setting.batching.at_random():
+            yield setting.examples.take(index)
 
     def _gradients(self, objective: Objective, batch: Batch, clock: Clock) -> Terms:
         setting, _ = self._ready
@@ -126,10 +126,9 @@ class Aggressive:
     @torch.no_grad()
     def epoch_done(self) -> Mapping[str, float]:
         setting, validation = self._ready
-        device = next(setting.model.parameters()).device
-        index = torch.arange(len(validation), device=device)
         posteriors = []
-        for part in torch.split(index, setting.training.batch_size):
+        batches = Batching(validation, setting.training, setting.device).everything()
+        for part in batches:
             posterior = setting.model.infer(validation.take(part).x)  # type: ignore[operator]
             if not isinstance(posterior, GaussianPosterior):
                 raise TypeError("aggressive training needs Gaussian posteriors")
@@ -137,7 +136,7 @@ class Aggressive:
         means, log_variances = (torch.cat(part) for part in zip(*posteriors, strict=True))
         z = GaussianPosterior(means, log_variances).rsample(1)[0]
         information = mutual_information.minibatch_latent_form(
-            z, means, log_variances, setting.training.batch_size
+            z, means, log_variances, [len(part) for part in batches]
         )
         logged = {"mutual_information": information, "aggressive": float(self._aggressive)}
         if self._aggressive:

@@ -65,7 +65,8 @@ def train(
     model, procedure = recipe.model.to(device), recipe.procedure
     examples = recipe.examples(data.train)
     validation = None if data.validation is None else recipe.examples(data.validation)
-    procedure.prepare(Setting(model, training, examples, validation))
+    setting = Setting(model, training, examples, validation)
+    procedure.prepare(setting)
     progress = _Progress([])
     if checkpoint.exists():
         state = checkpoints.load_state(checkpoint)
@@ -86,8 +87,7 @@ def train(
             procedure.restart()
         procedure.scale_rate(now.factor)
         model.train()
-        order = epoch_order(len(examples), seed, epoch).to(device)
-        batches = _batches(order, training)
+        batches = setting.batching.epoch(seed, epoch)
         means = _epoch(recipe, examples, batches, epoch, training.batch_size)
         model.eval()
         means.update(procedure.epoch_done())
@@ -121,12 +121,6 @@ def train(
     return Trained(history, progress.seconds)
 
 
-def _batches(order: Tensor, training: Training) -> tuple[Tensor, ...]:
-    batches = torch.split(order, training.batch_size)
-    drop = training.drop_last and len(batches[-1]) < training.batch_size
-    return batches[:-1] if drop and len(batches) > 1 else batches
-
-
 def _epoch(
     recipe: Recipe, examples: Examples, batches: Sequence[Tensor], epoch: int, batch_size: int
 ) -> Epoch:
@@ -152,9 +146,3 @@ def _broken_off(model: nn.Module, progress: _Progress, reason: str) -> Trained:
     model.load_state_dict(progress.best)
     stopped = f"{reason}; the best epoch before is kept"
     return Trained(progress.history, progress.seconds, stopped=stopped)
-
-
-def epoch_order(size: int, seed: int, epoch: int) -> Tensor:
-    """The order of the data in an epoch: a function of seed and epoch, so it needs no memory."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(size, generator=generator)

@@ -5,13 +5,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vaebench.data.dataset import Dataset, Split
 from vaebench.errors import UserError
 from vaebench.objectives.clock import Clock
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.registry.runs import Training
+from vaebench.training.batching import Batching
 from vaebench.training.examples import Examples
 from vaebench.training.procedures import Objective
 from vaebench.training.recipe import Recipe
@@ -29,7 +29,7 @@ def make_monitor(recipe: Recipe, training: Training, data: Dataset) -> Monitor |
     if training.monitor is None:
         return None
     if training.monitor == "test-squared-error":
-        return _squared_error(data.test, training.batch_size)
+        return _squared_error(data.test, training)
     if data.validation is None:
         raise UserError(
             f"training.monitor: {data.info.name} has no validation split in this view; "
@@ -37,11 +37,12 @@ def make_monitor(recipe: Recipe, training: Training, data: Dataset) -> Monitor |
         )
     whole = training.monitor == "validation-negative-elbo"
     objective = negative_elbo if whole else recipe.objective
-    return _validation(objective, recipe, data.validation, training.batch_size)
+    return _validation(objective, recipe, data.validation, training)
 
 
-def _validation(objective: Objective, recipe: Recipe, split: Split, batch_size: int) -> Monitor:
+def _validation(objective: Objective, recipe: Recipe, split: Split, training: Training) -> Monitor:
     """The mean of an objective's loss over the validation split."""
+    batches = Batching(split, training, split.labels.device).everything()
 
     @cache  # made when the model is on its device
     def examples() -> Examples:
@@ -50,27 +51,23 @@ def _validation(objective: Objective, recipe: Recipe, split: Split, batch_size: 
     @torch.no_grad()
     def validation_loss(model: Any, clock: Clock) -> float:
         total = torch.zeros((), dtype=torch.float64, device=split.labels.device)
-        for index in _batches(split, batch_size):
+        for index in batches:
             total += objective(model, examples().take(index), clock)["loss"].double() * len(index)
         return float(total) / len(split)
 
     return validation_loss
 
 
-def _squared_error(split: Split, batch_size: int) -> Monitor:
+def _squared_error(split: Split, training: Training) -> Monitor:
     """Mean over the split of the squared error of what is decoded from the posterior mean."""
+    batches = Batching(split, training, split.labels.device).everything()
 
     @torch.no_grad()
     def squared_error(model: Any, clock: Clock) -> float:
         total = 0.0
-        for index in _batches(split, batch_size):
+        for index in batches:
             x = split.take(index).x
             total += float((model.decoder.mean(model.infer(x).mean) - x).square().sum())
         return total / len(split)
 
     return squared_error
-
-
-def _batches(split: Split, batch_size: int) -> tuple[Tensor, ...]:
-    order = torch.arange(len(split), device=split.labels.device)
-    return torch.split(order, batch_size)

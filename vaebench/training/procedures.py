@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from vaebench.data.dataset import Batch
 from vaebench.models.parts import Constrained
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer, Training
+from vaebench.registry.runs import Optimizer, Sgd, Training
+from vaebench.training.batching import Batching
 from vaebench.training.examples import Examples
 
 Terms = Mapping[str, Tensor]
@@ -39,6 +40,16 @@ class Setting:
     training: Training
     examples: Examples
     validation: Examples | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @cached_property
+    def batching(self) -> Batching:
+        """How the training examples are put into batches."""
+        return Batching(self.examples, self.training, self.device)
 
     @cached_property
     def constrained(self) -> list[Constrained]:
@@ -125,6 +136,8 @@ def make_optimizer(
     parameters: Iterable[nn.Parameter], settings: Optimizer
 ) -> torch.optim.Optimizer:
     """The optimiser that `settings` describe, in its fused form: one kernel for all parameters."""
+    if isinstance(settings, Sgd):
+        return torch.optim.SGD(parameters, lr=settings.lr, fused=True)
     return torch.optim.Adam(
         parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=True
     )

@@ -6,7 +6,7 @@ There is no state to store: a resumed run computes the same from its history.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vaebench.registry.runs import Plateau, Reload, Steps
+from vaebench.registry.runs import Fall, Plateau, Reload, Schedule, Steps
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,7 @@ class Course:
     over: bool = False
 
 
-def course(
-    schedule: Plateau | Steps | Reload | None, epochs_done: int, monitored: Sequence[float]
-) -> Course:
+def course(schedule: Schedule | None, epochs_done: int, monitored: Sequence[float]) -> Course:
     """How training goes on after so many epochs."""
     match schedule:
         case None:
@@ -33,6 +31,9 @@ def course(
         case Reload():
             decays, just_now = _decays(schedule, monitored)
             return Course(schedule.factor**decays, just_now, over=decays >= schedule.most)
+        case Fall():
+            factor = schedule.factor ** _fallen(schedule, monitored)
+            return Course(factor, over=factor < schedule.least)
 
 
 def _falls(schedule: Plateau, monitored: Sequence[float]) -> int:
@@ -54,11 +55,23 @@ def _falls(schedule: Plateau, monitored: Sequence[float]) -> int:
 def _decays(schedule: Reload, monitored: Sequence[float]) -> tuple[int, bool]:
     """How often the rate has decayed, and whether it did so after the last epoch."""
     decays = waited = 0
-    best, just_now = float("inf"), False
-    for value in monitored:
-        waited = waited + 1 if value > best else 0
-        best = min(best, value)
-        just_now = waited == schedule.patience
+    reference, just_now = float("inf"), False
+    for epoch, value in enumerate(monitored, start=1):
+        waited = waited + 1 if value > reference else 0
+        reference = min(reference, value)
+        just_now = waited >= schedule.patience and epoch >= (schedule.earliest or 0)
         if just_now:
             decays, waited = decays + 1, 0
+            if schedule.reference == "last":
+                reference = value
     return decays, just_now
+
+
+def _fallen(schedule: Fall, monitored: Sequence[float]) -> int:
+    """How many epochs the rate has been falling for."""
+    best = float("inf")
+    for epoch, value in enumerate(monitored, start=1):
+        if value > best and epoch >= schedule.earliest:
+            return len(monitored) - epoch + 1
+        best = min(best, value)
+    return 0

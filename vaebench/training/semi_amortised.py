@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vaebench.data.dataset import Batch
 from vaebench.models.posteriors import GaussianPosterior
-from vaebench.models.refined import Parameters, RefinedModel, Step, shortening
+from vaebench.models.refined import Parameters, RefinedModel, Step, seeded, shortening
 from vaebench.objectives.clock import Clock
 from vaebench.training.procedures import Joint, Objective, Setting, Terms, update
 
@@ -89,7 +89,8 @@ def _hessian_products(
     """Products of a vector with the second derivatives of the loss of a step, by its latent
     parameters twice, and by these and the generative ones."""
     leaves = Parameters(*(value.detach().requires_grad_() for value in step.point))
-    loss = model.loss(x, leaves, step.noise, weight)
+    with seeded(step.seed, x.device):
+        loss = model.loss(x, leaves, step.noise, weight)
     first = torch.autograd.grad(loss, leaves, create_graph=True)
     found = torch.autograd.grad(
         first, [*leaves, *generative], grad_outputs=vector, allow_unused=True
