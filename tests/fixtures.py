@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vaebench import evaluation, methods
-from vaebench.data.dataset import Batch, DataInfo, Dataset, ImageSplit, Split
+from vaebench.data.dataset import Batch, DataInfo, Dataset, ImageSplit, Split, TextSplit
+from vaebench.data.tokenizers import BOS, EOS, SPECIALS, Words
 from vaebench.estimators.variance_models import FORMS
 from vaebench.evaluation.codes import SOURCES
 from vaebench.models.classifiers import Classifier
@@ -28,7 +29,7 @@ from vaebench.models.heads import (
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.clock import Clock
-from vaebench.registry.runs import Optimizer, Training
+from vaebench.registry.runs import Adam, Training
 from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
 
@@ -62,7 +63,10 @@ ARGUMENTS: dict[str, list[Any]] = {
     "gradient": ["outputs", "jacobian"],
     "filters": [[4, 6]],
     "features": [5],
-    "du_vae.network": [{"kind": "resnet-pixelcnn", "width": 0.03, "latent": 3}],
+    "du_vae.network": [
+        {"kind": "resnet-pixelcnn", "width": 0.03, "latent": 3},
+        {"kind": "lstm", "width": 0.5, "latent": 3, "embedding": 10, "hidden": 14},
+    ],
     "du_vae.beta": [0.5],
     "annealing": [{"start": 0.1, "epochs": 1.5}],
     "inner": [{"steps": 3, "window": 2, "patience": 1}],
@@ -73,6 +77,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "keep": [0.8],
     "diversity": [0.5],
     "smoothness": [0.2],
+    "shift": [0.3],
 }
 WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "latent": [0, -1, 2.5, "three", None],
@@ -98,6 +103,7 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
         {"kind": "resnet", "width": 1, "latent": 3},
         {"kind": "resnet-pixelcnn", "width": 0, "latent": 3},
         {"kind": "resnet-pixelcnn", "width": 1, "latent": 0},
+        {"kind": "lstm", "width": 1, "latent": 3, "embedding": 10, "hidden": 14},  # of images
     ],
     "du_vae.beta": [-1, "1", None],
     "annealing": [
@@ -115,6 +121,7 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "keep": [0, 1.5, "1", None],
     "diversity": [-1, "1", None],
     "smoothness": [-1, "1", None],
+    "shift": ["1", True, None],
 }
 # The same for the parameters of evaluators.
 PARAMETERS: dict[str, list[Any]] = {
@@ -255,8 +262,41 @@ def attributes(train: int = 45, test: int = 23, shape: Sequence[int] = SHAPE) ->
     return replace(data, train=train_part, test=test_part, info=info, class_groups=None)
 
 
+def sentences(size: int, seed: int = 0, words: int = 9) -> TextSplit:
+    """Sentences of 1 to 6 of so many words: of CLASSES kinds, each with words of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randperm(size, generator=generator) % CLASSES
+    lengths = 3 + torch.randint(6, (size,), generator=generator)
+    tokens = []
+    for length, label in zip(lengths.tolist(), labels.tolist(), strict=True):
+        drawn = torch.randint(words // CLASSES, (length - 2,), generator=generator)
+        said = len(SPECIALS) + CLASSES * drawn + label
+        tokens += [torch.tensor([BOS]), said, torch.tensor([EOS])]
+    return TextSplit(torch.cat(tokens).to(torch.int32), lengths, labels)
+
+
+def text_dataset(train: int = 45, test: int = 23, words: int = 9) -> Dataset:
+    """A text data set that no model finds hard."""
+    splits = [sentences(size, seed, words) for seed, size in enumerate((train, test, 19))]
+    info = DataInfo(
+        *("sentences", "stand-in", (), CLASSES, train, test, 19),
+        vocabulary=len(SPECIALS) + words,
+        longest=8,
+    )
+    tokenizer = Words((*SPECIALS, *(f"word{i}" for i in range(words))))
+    return Dataset(*splits[:2], info, "1" * 64, splits[2], tokenizer=tokenizer)
+
+
+def is_text(case: Case) -> bool:
+    """Whether a method is to be given sentences."""
+    network = case.values.get("network")
+    return isinstance(network, Mapping) and network["kind"] == "lstm"
+
+
 def data_for(case: Case) -> Dataset:
     """Data that a method can be trained on: judges convolve larger images."""
+    if is_text(case):
+        return text_dataset()
     match case.name:
         case "judges.lenet":
             return dataset(shape=(1, 16, 16))
@@ -315,7 +355,7 @@ def binary_images(shape: Sequence[int] = (1, 2, 2)) -> Tensor:
 
 def training(epochs: int = 2, batch_size: int = 16, lr: float = 1e-3) -> Training:
     return Training(
-        batch_size=batch_size, epochs=epochs, optimizer=Optimizer(name="adam", lr=lr, eps=1e-7)
+        batch_size=batch_size, epochs=epochs, optimizer=Adam(name="adam", lr=lr, eps=1e-7)
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from commands import finish, start, wait_until
-from fixtures import METHOD_CASES, build, dataset, training
+from fixtures import LATENT_CASES, METHOD_CASES, build, data_for, training
 
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table
@@ -16,17 +16,16 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here"),
 ]
 
-DATA = dataset()
 COMMAND = ["run", "igp-table12", "--scale", "smoke", "--seeds", "1", "--only", "VAE, *"]
 
 
-@pytest.mark.parametrize("case", METHOD_CASES, ids=str)
+@pytest.mark.parametrize("case", LATENT_CASES, ids=str)
 def test_a_deterministic_loss_is_that_of_the_cpu(case):
     """Losses on the posterior mean: the draws of two devices differ, their arithmetic must not."""
-    losses = []
+    data, losses = data_for(case), []
     for device in ("cpu", "cuda"):
-        model = build(case, DATA).model.to(device).eval()
-        x = DATA.train.to(device).take(torch.arange(20, device=device)).x
+        model = build(case, data).model.to(device).eval()
+        x = data.train.to(device).take(torch.arange(20, device=device)).x
         with torch.no_grad():
             z = model.infer(x).mean.unsqueeze(0)
             losses.append(model.decoder.log_prob(x, z).cpu())
@@ -35,14 +34,14 @@ def test_a_deterministic_loss_is_that_of_the_cpu(case):
 
 @pytest.mark.parametrize("case", METHOD_CASES, ids=str)
 def test_training_resumes_bit_for_bit(case, tmp_path):
-    weights = []
+    data, weights = data_for(case), []
     for name, stops in (("straight", (3,)), ("stopped", (1, 2, 3))):
         for epochs in stops:
             torch.manual_seed(7)
-            recipe = build(case, DATA, 7)
+            recipe = build(case, data, 7)
             train(
                 recipe,
-                DATA.to("cuda"),
+                data.to("cuda"),
                 training(epochs),
                 seed=7,
                 device=torch.device("cuda"),

@@ -1,20 +1,19 @@
 """The methods of DU-VAE: Shen et al., "Regularizing Variational Autoencoder with Diversity and
 Uncertainty Awareness" (IJCAI 2021), and those that it is compared with.
 
-`network` has a `kind`, `resnet-pixelcnn` (OMNIGLOT), a `width` that multiplies the outputs of its
-layers (1 is the paper) and the size of its code, `latent`. `annealing` raises the weight of the KL
+`network` is one of vaebench/methods/du_vae_networks.py. `annealing` raises the weight of the KL
 from `start` to 1 within `epochs`. Symbols are the paper's: `gamma` scales posterior means, `keep`
 is p, the probability that a variance is not dropped.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
+from vaebench.methods.du_vae_networks import Network, network_of
 from vaebench.models.flows import FlowHead
 from vaebench.models.heads import (
     ZERO_ENTROPY_VARIANCE,
@@ -23,11 +22,7 @@ from vaebench.models.heads import (
     NormalisedMean,
     VarianceDropout,
 )
-from vaebench.models.latent import LatentModel
-from vaebench.models.pixelcnn import PixelCnnDecoder
-from vaebench.models.priors import StandardGaussian
 from vaebench.models.refined import RefinedModel, Refinement
-from vaebench.models.resnet import ResNetEncoder
 from vaebench.objectives.annealed import (
     Annealing,
     Constant,
@@ -38,63 +33,25 @@ from vaebench.training.aggressive import Aggressive, InnerLoop
 from vaebench.training.recipe import Recipe
 from vaebench.training.semi_amortised import SemiAmortised
 
-_BATCH = 50  # images, of the training
 _EPS = 1e-5
 _FLOW_EPS = 1e-8  # before a flow, as in the authors' code
 
 Settings = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Network:
-    """What an argument `network` says."""
-
-    kind: str
-    width: float
-    latent: int
-
-    def __post_init__(self) -> None:
-        if self.kind != "resnet-pixelcnn":
-            raise ValueError(f"network.kind is {self.kind!r}; expected resnet-pixelcnn")
-        width = self.width
-        if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= 16:
-            raise ValueError(f"network.width is {width!r}; expected a factor above 0, at most 16")
-        if isinstance(self.latent, bool) or not isinstance(self.latent, int) or self.latent < 1:
-            raise ValueError(f"network.latent is {self.latent!r}; expected a size from 1")
-
-    def scaled(self, size: int) -> int:
-        """A layer of the paper at this width."""
-        return max(1, round(size * self.width))
-
-    @property
-    def channels(self) -> int:
-        """An even number, for the bottlenecks have half as many."""
-        return 2 * self.scaled(32)
-
-    @property
-    def features(self) -> int:
-        """What the encoder gives to the head."""
-        return self.scaled(512)
-
-    @property
-    def flow_units(self) -> int:
-        """In a hidden layer of a flow's network."""
-        return self.scaled(60 * self.latent)
-
-
 @method
 def vae(data: DataInfo, *, network: Settings, annealing: Settings) -> Recipe:
     """VAE with KL annealing."""
-    net = Network(**network)
-    return Recipe(_model(data, net, _gaussian(net)), WeightedElbo(Annealing(**annealing)))
+    net = network_of(network)
+    return Recipe(net.model(data, _gaussian(net)), WeightedElbo(Annealing(**annealing)))
 
 
 @method
 def beta_vae(data: DataInfo, *, network: Settings, beta: float) -> Recipe:
     """beta-VAE: a constant weight of the KL. With beta = 0 it is the AE of Table 3, whose codes are
     drawn as ever (Li et al., 2019)."""
-    net = Network(**network)
-    return Recipe(_model(data, net, _gaussian(net)), WeightedElbo(Constant(beta)))
+    net = network_of(network)
+    return Recipe(net.model(data, _gaussian(net)), WeightedElbo(Constant(beta)))
 
 
 @method
@@ -102,9 +59,16 @@ def semi_amortised(
     data: DataInfo, *, network: Settings, annealing: Settings, refinements: int
 ) -> Recipe:
     """SA-VAE: the posterior of every batch is refined by so many gradient steps."""
-    net, weight = Network(**network), Annealing(**annealing)
-    refinement = Refinement(refinements, rate=1.0, momentum=0.5, clip=5.0, batch=_BATCH)
-    model = RefinedModel(_model(data, net, _gaussian(net)), refinement)
+    net, weight = network_of(network), Annealing(**annealing)
+    refinement = Refinement(
+        refinements,
+        rate=1.0,
+        momentum=0.5,
+        clip=5.0,
+        batch=net.batch,
+        replayed=net.noisy_decoder,
+    )
+    model = RefinedModel(net.model(data, _gaussian(net), refined=True), refinement)
     return Recipe(model, WeightedElbo(weight), SemiAmortised(weight), compilable=False)
 
 
@@ -113,34 +77,48 @@ def aggressive(
     data: DataInfo, *, network: Settings, annealing: Settings, inner: Settings
 ) -> Recipe:
     """Agg-VAE: before every step of the decoder the encoder is trained by an `inner` loop."""
-    net = Network(**network)
+    net = network_of(network)
     procedure = Aggressive(InnerLoop(**inner))
     objective = WeightedElbo(Annealing(**annealing))
-    return Recipe(_model(data, net, _gaussian(net)), objective, procedure)
+    return Recipe(net.model(data, _gaussian(net)), objective, procedure)
 
 
 @method
 def free_bits(data: DataInfo, *, network: Settings, annealing: Settings, bits: float) -> Recipe:
     """FB: the mean KL of a dimension is charged no less than `bits` (lambda), in nats."""
-    net = Network(**network)
+    net = network_of(network)
     objective = WeightedElbo(Annealing(**annealing), free_bits=bits)
-    return Recipe(_model(data, net, _gaussian(net)), objective)
+    return Recipe(net.model(data, _gaussian(net)), objective)
 
 
 @method
 def delta_vae(data: DataInfo, *, network: Settings, annealing: Settings, delta: float) -> Recipe:
     """delta-VAE: the KL of a dimension is at least `delta`, in nats."""
-    net = Network(**network)
-    head = DeltaHead(net.features, net.latent, bias=True, delta=delta)
-    return Recipe(_model(data, net, head), WeightedElbo(Annealing(**annealing)))
+    net = network_of(network)
+    head = DeltaHead(net.features, net.latent, bias=net.bias, delta=delta)
+    return Recipe(net.model(data, head), WeightedElbo(Annealing(**annealing)))
 
 
 @method
 def bn_vae(data: DataInfo, *, network: Settings, annealing: Settings, gamma: float) -> Recipe:
     """BN-VAE: posterior means with batch variance gamma^2, fixed, and a trained shift."""
-    net = Network(**network)
+    net = network_of(network)
     head = _gaussian(net, mean=_normalised(net, gamma, "fixed", _EPS))
-    return Recipe(_model(data, net, head), WeightedElbo(Annealing(**annealing)))
+    return Recipe(net.model(data, head), WeightedElbo(Annealing(**annealing)))
+
+
+@method
+def bn_fixed_shift(
+    data: DataInfo, *, network: Settings, annealing: Settings, shift: float
+) -> Recipe:
+    """BN-VAE the other way round (Tables S1 and S2): batch means fixed at `shift` (beta) in every
+    dimension, batch variances trained from 1."""
+    net = network_of(network)
+    if isinstance(shift, bool) or not isinstance(shift, int | float):
+        raise ValueError(f"shift is {shift!r}; expected a number")
+    mean = NormalisedMean(net.latent, gamma=1.0, scale="free", shift=shift, eps=_EPS)
+    head = _gaussian(net, mean=mean)
+    return Recipe(net.model(data, head), WeightedElbo(Annealing(**annealing)))
 
 
 @method
@@ -149,10 +127,10 @@ def mae(
 ) -> Recipe:
     """MAE with a standard Gaussian prior. DU-VAE calls the weight of diversity gamma and that of
     smoothness eta; in the MAE paper the letters are the other way round."""
-    net = Network(**network)
+    net = network_of(network)
     pairs = MutualPosteriorDivergence(diversity, smoothness)
     objective = WeightedElbo(Annealing(**annealing), regulariser=pairs)
-    return Recipe(_model(data, net, _gaussian(net)), objective)
+    return Recipe(net.model(data, _gaussian(net)), objective)
 
 
 @method
@@ -160,27 +138,27 @@ def du_vae(
     data: DataInfo, *, network: Settings, annealing: Settings, gamma: float, keep: float
 ) -> Recipe:
     """DU-VAE: normalised means; after the warm-up, dropout on variances, which have a floor."""
-    net = Network(**network)
+    net = network_of(network)
     variance = VarianceDropout(keep, ZERO_ENTROPY_VARIANCE)
     head = _gaussian(net, _normalised(net, gamma, "rescaled", _EPS), variance)
     objective = WeightedElbo(Annealing(**annealing), switch=variance)
-    return Recipe(_model(data, net, head), objective)
+    return Recipe(net.model(data, head), objective)
 
 
 @method
 def iaf_free_bits(data: DataInfo, *, network: Settings, annealing: Settings, bits: float) -> Recipe:
     """IAF+FB: an inverse autoregressive flow, and free bits for its dimensions."""
-    net = Network(**network)
+    net = network_of(network)
     objective = WeightedElbo(Annealing(**annealing), free_bits=bits)
-    return Recipe(_model(data, net, _flow(net)), objective)
+    return Recipe(net.model(data, _flow(net)), objective)
 
 
 @method
 def iaf_bn(data: DataInfo, *, network: Settings, annealing: Settings, gamma: float) -> Recipe:
     """IAF+BN: the flow from means with batch variance gamma^2, fixed."""
-    net = Network(**network)
+    net = network_of(network)
     head = _flow(net, mean=_normalised(net, gamma, "fixed", _FLOW_EPS))
-    return Recipe(_model(data, net, head), WeightedElbo(Annealing(**annealing)))
+    return Recipe(net.model(data, head), WeightedElbo(Annealing(**annealing)))
 
 
 @method
@@ -188,25 +166,11 @@ def du_iaf(
     data: DataInfo, *, network: Settings, annealing: Settings, gamma: float, keep: float
 ) -> Recipe:
     """DU-IAF: the flow from the means and variances of DU-VAE."""
-    net = Network(**network)
+    net = network_of(network)
     variance = VarianceDropout(keep, ZERO_ENTROPY_VARIANCE)
     head = _flow(net, _normalised(net, gamma, "rescaled", _FLOW_EPS), variance)
     objective = WeightedElbo(Annealing(**annealing), switch=variance)
-    return Recipe(_model(data, net, head), objective)
-
-
-def _model(
-    data: DataInfo, net: Network, head: LinearGaussianHead | DeltaHead | FlowHead
-) -> LatentModel:
-    """Encoder, head, N(0, I) and decoder; the head's linear map begins Xavier uniform."""
-    nn.init.xavier_uniform_(head.linear.weight)
-    nn.init.zeros_(head.linear.bias)
-    return LatentModel(
-        encoder=ResNetEncoder(data.shape, net.channels, net.features),
-        head=head,
-        prior=StandardGaussian(net.latent),
-        decoder=PixelCnnDecoder(net.latent, data.shape, net.channels),
-    )
+    return Recipe(net.model(data, head), objective)
 
 
 def _gaussian(
@@ -216,7 +180,7 @@ def _gaussian(
     return LinearGaussianHead(
         net.features,
         net.latent,
-        bias=True,
+        bias=net.bias,
         mean=mean or nn.Identity(),
         variance=variance or nn.Identity(),
     )
@@ -230,7 +194,7 @@ def _flow(
         net.features,
         net.latent,
         hidden=net.flow_units,
-        bias=True,
+        bias=net.bias,
         mean=mean or nn.Identity(),
         variance=variance or nn.Identity(),
     )
