@@ -8,7 +8,7 @@ from torch import nn
 from vaebench.data.dataset import Batch
 from vaebench.models.heads import LinearGaussianHead, NormalisedMean
 from vaebench.objectives.elbo import negative_elbo
-from vaebench.registry.runs import Adam
+from vaebench.registry.runs import Adam, Sgd
 from vaebench.training.procedures import Joint, Setting, make_optimizer
 
 
@@ -142,3 +142,13 @@ def test_what_lies_on_a_constraint_is_moved_back_after_an_update(left_alone, mon
         procedure.step(negative_elbo, Batch(batch.x.float(), batch.y), at(step))
         square = float(mean.scale.detach().square().mean())
         assert (square == pytest.approx(0.25, rel=1e-6)) != left_alone
+
+
+def test_sgd_takes_the_gradient_times_the_rate():
+    model = torch.nn.Linear(3, 2)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    optimizer = make_optimizer(model.parameters(), Sgd(name="sgd", lr=0.5))
+    model(torch.ones(4, 3)).square().sum().backward()
+    optimizer.step()
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter.detach(), old - 0.5 * parameter.grad)

@@ -7,7 +7,7 @@ from fixtures import dataset, training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaebench.registry.runs import Plateau, Reload, Steps
+from vaebench.registry.runs import Fall, Plateau, Reload, Steps
 from vaebench.training.procedures import Joint, Setting
 from vaebench.training.schedules import Course, course
 
@@ -72,16 +72,18 @@ def test_the_procedure_scales_the_rate_it_began_with():
         assert [g["lr"] for g in procedure.optimizer.param_groups] == [0.02 * factor]
 
 
-def decays_as_he_et_al(monitored, patience, most):
-    """Their loop: after which epochs the best weights are loaded, and after which it ends."""
+def decays_as_he_et_al(monitored, patience, most, earliest=1, text=False):
+    """Their loops: after which epochs the best weights are loaded, and after which it ends."""
     best, not_improved, decays, reloads = math.inf, 0, 0, []
     for epoch, loss in enumerate(monitored, start=1):
         if loss > best:
             not_improved += 1
-            if not_improved >= patience:
+            if not_improved >= patience and epoch >= earliest:
                 not_improved = 0
                 decays += 1
                 reloads.append(epoch)
+                if text:
+                    best = loss
         else:
             not_improved, best = 0, loss
         if decays == most:
@@ -90,14 +92,55 @@ def decays_as_he_et_al(monitored, patience, most):
 
 
 @law
-@given(factors, st.integers(1, 4), st.integers(1, 3), values)
-def test_a_reload_decays_as_he_et_al(factor, patience, most, monitored):
-    schedule = Reload(name="reload", factor=factor, patience=patience, most=most)
-    reloads, end = decays_as_he_et_al(monitored, patience, most)
+@given(factors, st.integers(1, 4), st.integers(1, 3), st.integers(1, 20), st.booleans(), values)
+def test_a_reload_decays_as_he_et_al(factor, patience, most, earliest, text, monitored):
+    schedule = Reload(
+        name="reload",
+        factor=factor,
+        patience=patience,
+        most=most,
+        earliest=earliest if text else None,
+        reference="last" if text else None,
+    )
+    told = (earliest, True) if text else ()
+    reloads, end = decays_as_he_et_al(monitored, patience, most, *told)
     for done in range((end or len(monitored)) + 1):
         ours = course(schedule, done, monitored[:done])
         count = sum(epoch <= done for epoch in reloads)
         assert ours == Course(factor**count, done in reloads, over=done == end)
+
+
+def test_text_waits_for_its_first_decay_and_then_forgets_the_best():
+    schedule = Reload(name="reload", factor=0.5, patience=2, most=9, earliest=5, reference="last")
+    monitored = [1.0, 2.0, 3.0, 4.0, 5.0, 4.5, 4.6, 4.7]
+    factors = [course(schedule, n, monitored[:n]).factor for n in range(len(monitored) + 1)]
+    assert factors == [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]
+
+
+def rates_as_kim_et_al(monitored, factor, earliest, least):
+    """Their loop: the rate after every epoch, and the epoch after which it ends."""
+    best, falling, rate, rates = math.inf, False, 1.0, []
+    for epoch, loss in enumerate(monitored, start=1):
+        if loss > best and epoch >= earliest:
+            falling = True
+        best = min(best, loss)
+        if falling:
+            rate *= factor
+        rates.append(rate)
+        if rate < least:
+            return rates, epoch
+    return rates, None
+
+
+@law
+@given(factors, st.integers(1, 8), st.sampled_from([0.6, 0.3, 0.03]), values)
+def test_a_fall_is_that_of_kim_et_al(factor, earliest, least, monitored):
+    schedule = Fall(name="fall", factor=factor, earliest=earliest, least=least)
+    rates, end = rates_as_kim_et_al(monitored, factor, earliest, least)
+    for done, rate in enumerate(rates, start=1):
+        ours = course(schedule, done, monitored[:done])
+        assert math.isclose(ours.factor, rate, rel_tol=1e-12)
+        assert (ours.reload, ours.over) == (False, done == end)
 
 
 def test_without_a_schedule_nothing_changes():

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from fixtures import at, dataset, gradients, random_batch, tiny_model, training
+from torch import nn
+from torch.nn import functional as F
 
 from vaebench.models.posteriors import GaussianPosterior
-from vaebench.models.refined import Parameters, RefinedModel, Refinement
+from vaebench.models.refined import Parameters, RefinedModel, Refinement, seeded
 from vaebench.objectives.annealed import Annealing, WeightedElbo
 from vaebench.objectives.elbo import negative_elbo
 from vaebench.training.procedures import Setting
@@ -16,17 +18,32 @@ ONE = torch.ones((), dtype=torch.float64)
 WEIGHT = Annealing(0.5, 4.0)
 
 
-def refined(steps=3, clip=1e6, rate=0.3, seed=0):
+class Dropping(nn.Module):
+    """A decoder that drops dimensions of its codes in training."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def log_prob(self, x, z):
+        return self.decoder.log_prob(x, F.dropout(z, 0.5, self.training))
+
+
+def refined(steps=3, clip=1e6, rate=0.3, seed=0, noisy=False):
     model = tiny_model(seed=seed, scale=2.0)
-    return RefinedModel(model, Refinement(steps, rate, 0.5, clip, batch=6)).double()
+    if noisy:
+        model.decoder = Dropping(model.decoder)
+    settings = Refinement(steps, rate, 0.5, clip, batch=6, replayed=noisy)
+    return RefinedModel(model, settings).double()
 
 
-def unrolled(model, x, start, noises, weight, clip):
+def unrolled(model, x, start, noises, weight, clip, seeds=None):
     """Gradient descent with momentum, step by step and differentiable throughout."""
     settings = model.refinement
     point, momentum = list(start), [torch.zeros_like(value) for value in start]
-    for noise in noises:
-        loss = model.loss(x, Parameters(*point), noise, weight)
+    for noise, seed in zip(noises, seeds or [None] * len(noises), strict=True):
+        with seeded(seed, x.device):
+            loss = model.loss(x, Parameters(*point), noise, weight)
         found = torch.autograd.grad(loss, point, create_graph=True)
         scales = [min(1.0, clip / float(value.norm())) for value in found]
         momentum = [
@@ -61,13 +78,14 @@ def test_it_lowers_the_loss():
     assert after < before - 1
 
 
-@pytest.mark.parametrize("clip", [1e6, 0.05])
-def test_the_gradient_is_that_through_the_unrolled_steps(clip):
-    """Of the encoder and of the decoder, to rounding; shortening counts as a constant factor.
+@pytest.mark.parametrize(("clip", "noisy"), [(1e6, False), (0.05, False), (1e6, True)])
+def test_the_gradient_is_that_through_the_unrolled_steps(clip, noisy):
+    """Of the encoder and of the decoder, to rounding; shortening counts as a constant factor. What
+    the decoder drops in a step it drops again on the way back.
 
     Nothing that goes back may be shortened here, so the clip of the procedure is out of reach.
     """
-    ours, theirs = refined(clip=clip, seed=1), refined(clip=clip, seed=1)
+    ours, theirs = (refined(clip=clip, seed=1, noisy=noisy) for _ in range(2))
     settings = training(lr=1e-3)
     procedure = SemiAmortised(WEIGHT)
     procedure.prepare(Setting(ours, settings, dataset().train))
@@ -82,11 +100,30 @@ def test_the_gradient_is_that_through_the_unrolled_steps(clip):
     torch.manual_seed(5)
     weight = WEIGHT(at(2))
     start = theirs.amortised(BATCH.x)
-    noises = [torch.randn_like(start.mean) for _ in range(3)]
-    end = unrolled(theirs, BATCH.x, start, noises, weight, clip)
+    noises, seeds = [], []
+    for _ in range(3):
+        noises.append(torch.randn_like(start.mean))
+        seeds.append(int(torch.randint(2**62, ())) if noisy else None)
+    end = unrolled(theirs, BATCH.x, start, noises, weight, clip, seeds)
     with theirs.given(GaussianPosterior(*end)):
         WeightedElbo(WEIGHT)(theirs, BATCH, at(2))["loss"].backward()
     torch.testing.assert_close(gradients(ours), gradients(theirs), rtol=1e-9, atol=1e-11)
+
+
+def test_what_is_drawn_from_a_seed_is_drawn_again_and_nothing_else_moves():
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    with seeded(7, torch.device("cpu")):
+        first = torch.rand(2)
+    assert torch.equal(torch.rand(2), wanted)
+    with seeded(7, torch.device("cpu")):
+        assert torch.equal(torch.rand(2), first)
+    with seeded(None, torch.device("cpu")):
+        torch.rand(2)
+    assert not torch.equal(torch.rand(2), wanted)
+    steps, _ = refined(noisy=True).eval().refine(BATCH.x, refined().amortised(BATCH.x), ONE)
+    assert all(step.seed is None for step in steps)  # in evaluation nothing is dropped
 
 
 def test_what_goes_back_is_shortened():
