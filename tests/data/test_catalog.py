@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from vaebench.data import loading, texts
 from vaebench.data.assets import Archive
 from vaebench.data.catalog import CATALOG, WEIGHTS, asset, lookup, lookup_weights
-from vaebench.data.loading import MAKERS
 from vaebench.errors import UserError
 
 
@@ -18,9 +18,13 @@ def test_entry_is_complete(name):
     entry = CATALOG[name]
     assert entry.name == name
     assert entry.title and entry.terms and entry.splits
-    assert entry.made_in_code == (name in MAKERS)
+    assert entry.made_in_code == (name in {**loading.MAKERS, **texts.MAKERS})
+    assert entry.made_in_code or entry.format in {**loading.READERS, **texts.READERS}
+    assert entry.is_text == (name in texts.MAKERS or entry.format in texts.READERS)
     assert list(entry.splits) in (["train", "test"], ["train", "validation", "test"])
-    assert (entry.classes == 0) != (entry.attributes == 0) and len(entry.shape) == 3
+    assert len(entry.shape) == (0 if entry.is_text else 3)
+    assert not (entry.classes and entry.attributes)
+    assert entry.is_text or entry.classes or entry.attributes
     assert asset(name) is entry
 
 
@@ -80,6 +84,25 @@ def test_celeba_is_the_original():
     assert entry.kind == "original" and "non-commercial" in entry.terms
     assert sum(entry.splits.values()) == 202_599 and entry.attributes == 40
     assert all(file.sha256 and file.size for file in entry.files)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "stem"),
+    [
+        ("yahoo", "13azGlTuGdzWLCmgDmQPmvb_jcexVWX7i", "yahoo"),
+        ("yelp", "1FT49oLNV8syhmGXEgiK6XTjEfMNqqEJJ", "yelp"),
+        ("yelp-short", "18h8UYr801qr-USCYRzZySi_DSbUkHW71", "short_yelp"),
+    ],
+)
+def test_the_corpora_of_the_papers_are_the_originals(name, key, stem):
+    entry = lookup(name)
+    assert entry.kind == "original" and list(entry.splits.values()) == [100_000, 10_000, 10_000]
+    (archive,) = entry.sources
+    assert archive.mirrors == (f"https://drive.google.com/uc?export=download&id={key}",)
+    assert [file.member for file in entry.files] == [
+        f"{stem}_data/{stem}.{part}.txt" for part in ("train", "valid", "test")
+    ]
+    assert archive.mirrors[0] in entry.by_hand and archive.name in entry.by_hand
 
 
 def test_unknown_name():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["original", "derived", "stand-in"]
+Format = Literal["idx", "celeba", "chardata", "drawings", "text", "topics", "sentiment", "reviews"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Entry(Asset):
 
     Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. `format`
     says how its files are read. `in_order_of_class`: the last training images are of few classes.
+    `words` are the vocabulary of text that brings its own.
     """
 
     kind: Kind
@@ -96,8 +98,9 @@ class Entry(Asset):
     shape: tuple[int, ...]
     classes: int = 0
     attributes: int = 0
-    format: Literal["idx", "celeba", "chardata", "drawings", "text"] = "idx"
+    format: Format = "idx"
     in_order_of_class: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:

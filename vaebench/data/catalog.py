@@ -15,6 +15,14 @@ from vaebench.data.image_sets import (
     OMNIGLOT_DERIVED,
     STROKES,
 )
+from vaebench.data.text_sets import (
+    YAHOO,
+    YAHOO_DERIVED,
+    YELP,
+    YELP_DERIVED,
+    YELP_SHORT,
+    YELP_SHORT_DERIVED,
+)
 from vaebench.errors import UserError, unknown
 
 _INCEPTION = Weights(
@@ -45,6 +53,8 @@ CATALOG: dict[str, Entry] = {
     for entry in (
         *(MNIST, FASHION_MNIST, CELEBA, OMNIGLOT, OMNIGLOT_DERIVED),
         *(DIGITS, FACES, STROKES),
+        *(YAHOO, YELP, YELP_SHORT),
+        *(YAHOO_DERIVED, YELP_DERIVED, YELP_SHORT_DERIVED),
     )
 }
 

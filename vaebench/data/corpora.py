@@ -4,6 +4,7 @@ What is wrong with a file is told with its line.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaebench.data.assets import Entry, StoredFile
-from vaebench.data.checksums import expected_sha256
+from vaebench.data.checksums import expected_sha256, named_sha256
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.errors import UserError
 
@@ -32,11 +33,6 @@ class Corpus:
         return Corpus([self.sentences[i] for i in places.tolist()], self.labels[places])
 
 
-def lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, none of them empty; UserError with the line that is."""
-    return _lines(_content(path), path)
-
-
 def labelled(found: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
     """The labels and the sentences of lines `label<TAB>sentence`."""
     labels, sentences = [], []
@@ -54,22 +50,45 @@ def labelled(found: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
 
 def classes_of(labels: Sequence[str]) -> list[str]:
     """The labels there are, in order: of their values if they are numbers, else of the alphabet."""
-    distinct = set(labels)
-    numbers = all(label.lstrip("-").isdecimal() for label in distinct)
-    return sorted(distinct, key=int) if numbers else sorted(distinct)
+    distinct = sorted(set(labels))
+    numbers = all(re.fullmatch("-?[0-9]+", label) for label in distinct)
+    return sorted(distinct, key=int) if numbers else distinct
+
+
+def checked_content(entry: Entry, file: StoredFile, folder: Path) -> bytes:
+    """The bytes of a file of the catalogue, whose checksum is held against the expected one."""
+    path = stored_path(entry, file, folder)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    expected, found = expected_sha256(entry, file, folder), hashlib.sha256(content).hexdigest()
+    if expected not in (None, found):
+        raise UserError(
+            f"{path}: expected {named_sha256(file, expected)}, found {found}; "
+            f"`{fetch_command(entry, folder)}` fetches it again"
+        )
+    return content
 
 
 def checked_lines(entry: Entry, file: StoredFile, folder: Path) -> list[str]:
     """The lines of a file of the catalogue, whose checksum is held against the expected one."""
-    path = stored_path(entry, file, folder)
-    content = _content(path)
-    expected, found = expected_sha256(entry, file, folder), hashlib.sha256(content).hexdigest()
-    if expected not in (None, found):
-        raise UserError(
-            f"{path}: expected sha256 {expected}, found {found}; "
-            f"`{fetch_command(entry, folder)}` fetches it again"
-        )
-    return _lines(content, path)
+    return lines(checked_content(entry, file, folder), stored_path(entry, file, folder))
+
+
+def lines(content: bytes, path: Path) -> list[str]:
+    """The lines of a file of UTF-8, none of them empty; `path` is only named in errors."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        byte = error.object[error.start]
+        raise UserError(f"{path}: line {number}: byte 0x{byte:02x} is not UTF-8") from error
+    found = text.removesuffix("\n").split("\n")
+    for number, line in enumerate(found, start=1):
+        if not line.strip():
+            raise UserError(f"{path}: line {number} is empty; expected a sentence a line")
+    return found
 
 
 def read(entry: Entry, folder: Path) -> dict[str, Corpus]:
@@ -108,24 +127,3 @@ def _numbered(labels: Sequence[str], names: Sequence[str], path: Path) -> NDArra
                 f"training file: {expected}"
             )
     return np.array([places[label] for label in labels], np.int64)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _lines(content: bytes, path: Path) -> list[str]:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        byte = content[error.start]
-        raise UserError(f"{path}: line {number}: byte 0x{byte:02x} is not UTF-8") from error
-    found = [line.strip() for line in text.removesuffix("\n").split("\n")]
-    for number, line in enumerate(found, start=1):
-        if not line:
-            raise UserError(f"{path}: line {number} is empty; expected a sentence a line")
-    return found

@@ -68,7 +68,7 @@ def _load_text(entry: Entry, view: DataView, folder: Path) -> Dataset:
     if view.held_out is not None:
         corpora = _held_out_sentences(corpora, view.held_out, entry)
     splits, tokenizer = tokens.tokenized(
-        corpora, view.tokenizer, None if entry.made_in_code else cache
+        corpora, view.tokenizer, entry.words, None if entry.made_in_code else cache
     )
     if view.limit is not None:
         splits = {

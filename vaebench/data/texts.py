@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vaebench.data import corpora as files
+from vaebench.data import derived_texts
 from vaebench.data.assets import Entry
 from vaebench.data.corpora import Corpus
 
@@ -13,7 +14,12 @@ Corpora = Mapping[str, Corpus]
 MAKERS: dict[str, Callable[[], Corpora]] = {}
 
 # How the files of a text data set are read, by their format.
-READERS: dict[str, Callable[[Entry, Path], Corpora]] = {"text": files.read}
+READERS: dict[str, Callable[[Entry, Path], Corpora]] = {
+    "text": files.read,
+    "topics": derived_texts.read_topics,
+    "sentiment": derived_texts.read_sentiment,
+    "reviews": derived_texts.read_reviews,
+}
 
 
 def corpora(entry: Entry, folder: Path) -> Corpora:

@@ -1,6 +1,7 @@
 """From sentences to ids and back: whole words, or the pieces of a SentencePiece model."""
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,10 +47,15 @@ class Words:
         return cls(SPECIALS + tuple(word for word in seen if word not in SPECIALS))
 
     @classmethod
+    def known(cls, identity: bytes) -> "Words":
+        """The one of this `identity`."""
+        return cls(tuple(identity.decode().split("\n")))
+
+    @classmethod
     def read(cls, path: Path) -> "Words":
         """A vocabulary file: a word a line, its number from 0 the id, the specials first."""
         try:
-            words = tuple(path.read_text(encoding="utf-8").splitlines())
+            words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
@@ -63,13 +69,14 @@ class Words:
                     f"{path}: line {line}: expected {special}, found {found}; "
                     f"a vocabulary begins with {expected}, a line each"
                 )
-        if len(set(words)) < len(words):
-            seen: dict[str, int] = {}
-            for line, word in enumerate(words, start=1):
-                if word in seen:
-                    raise UserError(f"{path}: line {line}: {word!r} stands in line {seen[word]}")
-                seen[word] = line
-        return cls(words)
+        seen: dict[str, int] = {}
+        for line, word in enumerate(words, start=1):
+            if word.split() != [word]:
+                raise UserError(f"{path}: line {line}: expected one word, found {word!r}")
+            if word in seen:
+                raise UserError(f"{path}: line {line}: {word!r} stands in line {seen[word]}")
+            seen[word] = line
+        return cls(tuple(words))
 
     @property
     def size(self) -> int:
@@ -103,11 +110,12 @@ class Pieces:
         self._processor: Any = SentencePieceProcessor(model_proto=model)
 
     @classmethod
-    def of(cls, sentences: Iterable[str], kind: Literal["bpe", "unigram"], size: int) -> "Pieces":
+    def of(cls, sentences: Sequence[str], kind: Literal["bpe", "unigram"], size: int) -> "Pieces":
         """A model trained on sentences: one thread and all of them, so that it comes out alike."""
         from sentencepiece import SentencePieceTrainer
 
         model = io.BytesIO()
+        longest = max((len(sentence.encode()) for sentence in sentences), default=0)
         try:
             SentencePieceTrainer.train(
                 sentence_iterator=iter(sentences),
@@ -118,12 +126,12 @@ class Pieces:
                 bos_id=BOS,
                 eos_id=EOS,
                 unk_id=UNK,
+                max_sentence_length=longest + 10,  # longer ones would be left out
                 num_threads=1,
                 minloglevel=2,
             )
         except RuntimeError as error:
-            reason = str(error).rpartition("] ")[2].strip() or str(error)
-            raise UserError(f"tokenizer: {kind} of size {size}: {reason}") from error
+            raise UserError(f"tokenizer: {kind} of size {size}: {_reason(str(error))}") from error
         return cls(model.getvalue())
 
     @property
@@ -139,6 +147,15 @@ class Pieces:
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._processor.decode(_content(ids)))
+
+
+def _reason(told: str) -> str:
+    """What SentencePiece complains of, in our words where we know it."""
+    if most := re.search(r"size too high.*<= (\d+)", told):
+        return f"the training sentences give no more than {most[1]} pieces; choose a smaller size"
+    if least := re.search(r"required_chars\. \d+ vs (\d+)", told):
+        return f"the characters alone are {least[1]} pieces; choose a larger size"
+    return told.rpartition("] ")[2].strip() or told
 
 
 def _content(ids: Sequence[int]) -> list[int]:

@@ -1,10 +1,12 @@
-"""Token matrices: sentences as ids, made once a corpus and tokeniser and kept by content."""
+"""Sentences as ids, made once a corpus and tokeniser and kept by content."""
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,87 +14,99 @@ from numpy.typing import NDArray
 
 from vaebench.data.corpora import Corpus
 from vaebench.data.dataset import TextSplit
-from vaebench.data.placing import write
-from vaebench.data.tokenizers import BOS, EOS, Pieces, Tokenizer, Words
+from vaebench.data.placing import alone, write
+from vaebench.data.tokenizers import BOS, EOS, SPECIALS, Pieces, Tokenizer, Words
 from vaebench.errors import UserError
-from vaebench.registry.canonical import canonical
 from vaebench.registry.runs import TokenizerSettings
 
-_FORMAT = "1"  # raised when the same sentences come out as other ids
+_FORMAT = 1  # raised when the same sentences come out as other ids
+
+_Arrays = Mapping[str, NDArray[Any]]
 
 
 def tokenized(
-    corpora: Mapping[str, Corpus], settings: TokenizerSettings | None, cache: Path | None
+    corpora: Mapping[str, Corpus],
+    settings: TokenizerSettings | None,
+    words: Sequence[str],
+    cache: Path | None,
 ) -> tuple[dict[str, TextSplit], Tokenizer]:
     """The splits as ids, and what made them.
 
-    Words are those of the whole training split, pieces are learnt from it. `cache` is a folder for
-    what was made before, by the hash of all that it depends on.
+    Words are those of the whole training split, pieces are learnt from it. `words` are the
+    vocabulary of a data set that brings its own, `cache` is a folder for what was made before, by
+    the hash of all that it depends on.
     """
     chosen = settings or TokenizerSettings(kind="words")
-    key = _key(corpora, chosen)
-    folder = None if cache is None else cache / f"tokens-{key[:32]}"
-    tokenizer = _tokenizer(corpora["train"], chosen, folder)
-    splits = {}
-    for name, corpus in corpora.items():
-        path = None if folder is None else folder / f"{name}.npz"
-        found = None if path is None else _kept(path)
-        if found is None:
-            found = _encoded(corpus, tokenizer)
-            if path is not None:
-                _keep(path, found)
-        tokens, lengths = (torch.from_numpy(array) for array in found)
-        splits[name] = TextSplit(tokens, lengths, torch.from_numpy(corpus.labels))
+    if chosen.vocabulary is not None:
+        given: Words | None = Words.read(Path(chosen.vocabulary).expanduser())
+    else:
+        given = Words((*SPECIALS, *words)) if words and chosen.kind == "words" else None
+    path = None
+    if cache is not None:
+        path = cache / f"tokens-{_key(corpora, chosen, given)[:32]}.npz"
+    arrays = None if path is None else _kept(path)
+    if arrays is None:
+        arrays = _made(corpora, given or _learnt(corpora["train"], chosen))
+        if path is not None:
+            _keep(path, arrays)
+    identity = arrays["tokenizer"].tobytes()
+    tokenizer = Words.known(identity) if chosen.kind == "words" else Pieces(identity)
+    splits = {
+        name: TextSplit(
+            torch.from_numpy(arrays[f"{name}-tokens"]),
+            torch.from_numpy(arrays[f"{name}-lengths"]),
+            torch.from_numpy(corpus.labels),
+        )
+        for name, corpus in corpora.items()
+    }
     return splits, tokenizer
 
 
-def _tokenizer(train: Corpus, settings: TokenizerSettings, folder: Path | None) -> Tokenizer:
+def _learnt(train: Corpus, settings: TokenizerSettings) -> Tokenizer:
     if settings.kind == "words":
-        if settings.vocabulary is not None:
-            return Words.read(Path(settings.vocabulary).expanduser())
         return Words.of(train.sentences)
     if settings.size is None:
         raise UserError(f"data.tokenizer: {settings.kind} needs a size, such as 8000")
-    path = None if folder is None else folder / "pieces.model"
-    if path is not None and path.exists():
-        return Pieces(path.read_bytes())
-    pieces = Pieces.of(train.sentences, settings.kind, settings.size)
-    if path is not None:
-        write(path, [pieces.model])
-    return pieces
+    return Pieces.of(train.sentences, settings.kind, settings.size)
 
 
-def _encoded(corpus: Corpus, tokenizer: Tokenizer) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """All ids in one row, and how many each sentence has, <s> and </s> among them."""
-    sentences = tokenizer.encode(corpus.sentences)
-    lengths = np.array([len(ids) + 2 for ids in sentences], np.int64)
-    flat = [place for ids in sentences for place in (BOS, *ids, EOS)]
-    return np.array(flat, np.int32), lengths
+def _made(corpora: Mapping[str, Corpus], tokenizer: Tokenizer) -> _Arrays:
+    """What makes up the tokeniser (bytes) and, of every split, all ids in one row (int32), and how
+    many each sentence has, <s> and </s> among them (int64)."""
+    arrays: dict[str, NDArray[Any]] = {"tokenizer": np.frombuffer(tokenizer.identity, np.uint8)}
+    for name, corpus in corpora.items():
+        sentences = tokenizer.encode(corpus.sentences)
+        flat = [place for ids in sentences for place in (BOS, *ids, EOS)]
+        arrays[f"{name}-tokens"] = np.array(flat, np.int32)
+        arrays[f"{name}-lengths"] = np.array([len(ids) + 2 for ids in sentences], np.int64)
+    return arrays
 
 
-def _key(corpora: Mapping[str, Corpus], settings: TokenizerSettings) -> str:
-    digest = hashlib.sha256(f"{_FORMAT}\n{canonical(settings.model_dump())}\n".encode())
-    if settings.vocabulary is not None:
-        digest.update(Words.read(Path(settings.vocabulary).expanduser()).identity)
+def _key(corpora: Mapping[str, Corpus], settings: TokenizerSettings, given: Words | None) -> str:
+    """The hash of all that the ids depend on."""
+    digest = hashlib.sha256(f"{_FORMAT} {settings.kind} {settings.size}\n".encode())
+    digest.update(given.identity if given else b"")
     for name, corpus in corpora.items():
         digest.update(f"\n{name} {len(corpus)}\n".encode())
         digest.update("\n".join(corpus.sentences).encode())
     return digest.hexdigest()
 
 
-def _keep(path: Path, found: tuple[NDArray[np.int32], NDArray[np.int64]]) -> None:
+def _keep(path: Path, arrays: _Arrays) -> None:
+    """Write arrays where the folder allows it; elsewhere they are made each time."""
     buffer = io.BytesIO()
-    np.savez(buffer, tokens=found[0], lengths=found[1])
-    write(path, [buffer.getvalue()])
+    np.savez(buffer, allow_pickle=False, **arrays)
+    with suppress(UserError), alone(path.parent, lambda: None):
+        write(path, [buffer.getvalue()])
 
 
-def _kept(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int64]] | None:
+def _kept(path: Path) -> _Arrays | None:
     """What `_keep` wrote; None if it is not there or damaged, so that it is made again."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays["tokens"], arrays["lengths"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return dict(arrays)
+    except Exception:  # on damaged bytes the readers raise whatever comes
         return None
