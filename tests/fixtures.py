@@ -148,6 +148,11 @@ PARAMETERS: dict[str, list[Any]] = {
     "latent_map.samples": [7],
     "importance_weighted.samples": [1, 6],
     "perplexity": [3.0],
+    "sentence_classifiers.labels": [[4, 20]],
+    "decode": ["greedy", "beam", "sample"],
+    "width": [0, 3],
+    "points": [9],
+    "extent": [2.5],
     "form": list(FORMS),
 }
 
@@ -187,9 +192,10 @@ def cases(
 
 
 def _consistent(case: Case) -> bool:
-    """Mixtures alone have components."""
-    components = case.values.get("components")
-    return components is None or (components > 0) == (case.values["latents"] == "gmm")
+    """Mixtures alone have components, and beams a width."""
+    given = case.values
+    mixture = (given.get("components", 0) > 0) == (given.get("latents") == "gmm")
+    return mixture and (given.get("width", 0) > 0) == (given.get("decode") == "beam")
 
 
 def _takes_models(function: Callable[..., Any]) -> bool:

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from fixtures import EVALUATOR_CASES, METHOD_CASES, build, dataset, training
+from fixtures import EVALUATOR_CASES, METHOD_CASES, Case, build, dataset, training
+from languages import text_dataset, text_model
 from torch import nn
 
 from vaebench import evaluation
-from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.evaluation import encoding
 from vaebench.execution.single import evaluate
@@ -22,6 +22,7 @@ from vaebench.registry.runs import DataView, Evaluation, Run
 from vaebench.store.store import Store
 
 DATA = dataset(train=61, test=37)
+SENTENCES = text_dataset(train=61, test=37)
 WHERE = "igp-table12"
 PLAIN = (int, float, str)  # what a spec says; all else comes from the engine
 
@@ -29,7 +30,10 @@ every_evaluator = pytest.mark.parametrize("name", evaluation.evaluators())
 every_case = pytest.mark.parametrize("case", EVALUATOR_CASES, ids=str)
 # A Gaussian posterior, an isotropic one and none at all.
 MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp.vae")]
-every_model = pytest.mark.parametrize("model", MODELS, ids=str)
+TEXT_MODEL = Case("text", {})
+# Evaluators of sentences alone, and of codes in a plane.
+OF_SENTENCES = ("sentence_classifiers", "prior_sentences", "interpolated_sentences")
+OF_PLANES = ("aggregated_posterior",)
 
 # Evaluators that take or show the first examples, or pair each with a draw of its own.
 ORDERED = (
@@ -40,6 +44,8 @@ ORDERED = (
     "interpolated_samples",
     "alphabet_classifiers",
     "importance_weighted",
+    "interpolated_sentences",
+    "aggregated_posterior",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 
@@ -48,13 +54,26 @@ def ordered(case):
     return case.name in ORDERED or case.values.get("latents") in DRAWN_FROM_PAIRS
 
 
-every_unordered_case = pytest.mark.parametrize(
-    "case", [case for case in EVALUATOR_CASES if not ordered(case)], ids=str
-)
+def models_of(case):
+    """The models that an evaluator is tried on."""
+    if case.name in OF_SENTENCES:
+        return [TEXT_MODEL]
+    if case.name in OF_PLANES:
+        plane = [replace(model, values={**model.values, "latent": 2}) for model in MODELS]
+        return [model for model in plane if model.name != "igp.autoencoder"]
+    return MODELS
+
+
+def each(wanted):
+    """Evaluators and the models of each."""
+    found = [(case, model) for case in EVALUATOR_CASES if wanted(case) for model in models_of(case)]
+    return pytest.mark.parametrize(("case", "model"), found, ids=str)
+
+
+every_pair = each(lambda case: True)
+every_unordered_pair = each(lambda case: not ordered(case))
 # t-SNE magnifies rounding.
-every_smooth_case = pytest.mark.parametrize(
-    "case", [case for case in EVALUATOR_CASES if case.name != "latent_map"], ids=str
-)
+every_smooth_pair = each(lambda case: case.name != "latent_map")
 
 
 class Sums(nn.Module):
@@ -73,13 +92,18 @@ def no_inception(monkeypatch):
 def made(model, noise=True):
     """The model of a method in evaluation mode. Without noise its posteriors are so narrow that a
     draw is the mean, to the last bit but one; their divergence stays finite."""
-    built = build(model, DATA).model.eval()
+    built = text_model() if model == TEXT_MODEL else build(model, DATA).model
+    built.eval()
     log_variance = getattr(built.head, "log_variance", None)
     if not noise and log_variance is not None:
         with torch.no_grad():
             log_variance.weight.zero_()
             log_variance.bias.fill_(-40)
     return built
+
+
+def data_of(model):
+    return SENTENCES if model == TEXT_MODEL else DATA
 
 
 def run_of(model, seed=0):
@@ -109,18 +133,17 @@ def assert_close(found, expected, rel=1e-5):
     assert list(values) == list(expected_values) and list(arrays) == list(expected_arrays)
     for name, value in values.items():
         wanted = expected_values[name]
-        assert value == (wanted if wanted is None else pytest.approx(wanted, rel=rel, abs=rel)), (
-            name
-        )
+        if isinstance(wanted, int | float):
+            wanted = pytest.approx(wanted, rel=rel, abs=rel)
+        assert value == wanted, name
     for name, array in arrays.items():
         difference = array.astype(float) - expected_arrays[name].astype(float)
         assert np.abs(difference).max() <= (1 if array.dtype.kind in "ui" else rel), name
 
 
-@every_case
-@every_model
+@every_pair
 def test_it_gives_plain_values_or_arrays(case, model, tmp_path):
-    found = evaluation.evaluators()[case.name](made(model), DATA, **case.values)
+    found = evaluation.evaluators()[case.name](made(model), data_of(model), **case.values)
     assert found
     for name, value in found.items():
         assert type(name) is str
@@ -129,54 +152,55 @@ def test_it_gives_plain_values_or_arrays(case, model, tmp_path):
         else:
             assert value is None or type(value) in (float, int, str), name
             assert value is None or type(value) is str or math.isfinite(value)
-    values, arrays = measure(case, made(model), DATA, tmp_path)
+    values, arrays = measure(case, made(model), data_of(model), tmp_path)
     assert json.loads(canonical(values)) == values
     assert sorted([*values, *arrays]) == sorted(found)
 
 
-@every_case
-@every_model
+@every_pair
 def test_it_is_deterministic_whatever_came_before(case, model, tmp_path):
     torch.manual_seed(0)
-    values, arrays = measure(case, made(model), DATA, tmp_path / "one")
+    values, arrays = measure(case, made(model), data_of(model), tmp_path / "one")
     torch.manual_seed(12345)
     torch.randn(77)
-    again, same_arrays = measure(case, made(model), DATA, tmp_path / "other")
+    again, same_arrays = measure(case, made(model), data_of(model), tmp_path / "other")
     assert again == values and list(same_arrays) == list(arrays)
     assert all(np.array_equal(same_arrays[name], array) for name, array in arrays.items())
 
 
-@every_smooth_case
-@every_model
+@every_smooth_pair
 @pytest.mark.parametrize("chunk", [1, 7, 36, 37, 60])
 def test_the_chunk_size_changes_nothing_but_rounding(case, model, chunk, monkeypatch, tmp_path):
-    model = made(model, noise=False)
-    whole = measure(case, model, DATA, tmp_path / "whole")
+    data, model = data_of(model), made(model, noise=False)
+    whole = measure(case, model, data, tmp_path / "whole")
     monkeypatch.setattr(encoding, "CHUNK", chunk)
-    sizes = [len(batch.y) for batch in encoding.chunks(DATA.test)]
-    assert max(sizes) == min(chunk, 37) and sum(sizes) == 37  # the change is felt
-    assert_close(measure(case, model, DATA, tmp_path / "parts"), whole)
+    monkeypatch.setattr(encoding, "_SENTENCES", chunk)
+    sizes = [len(batch.y) for batch in encoding.chunks(data.test)]
+    most = 37 if data is DATA else int(torch.bincount(data.test.lengths).max())
+    assert max(sizes) == min(chunk, most) and sum(sizes) == 37  # the change is felt
+    assert_close(measure(case, model, data, tmp_path / "parts"), whole)
 
 
-@every_unordered_case
-@every_model
+@every_unordered_pair
 def test_the_order_of_the_test_set_does_not_matter(case, model, tmp_path):
-    model = made(model, noise=False)
-    order = torch.randperm(len(DATA.test), generator=torch.Generator().manual_seed(0))
-    test = replace(DATA.test, images=DATA.test.images[order], labels=DATA.test.labels[order])
-    shuffled = Dataset(DATA.train, test, DATA.info, DATA.sha256)
-    expected = measure(case, model, DATA, tmp_path / "one")
+    data, model = data_of(model), made(model, noise=False)
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
+    if data is DATA:
+        test = replace(data.test, images=data.test.images[order], labels=data.test.labels[order])
+    else:
+        test = data.test.some(order)
+    shuffled = replace(data, test=test)
+    expected = measure(case, model, data, tmp_path / "one")
     assert_close(measure(case, model, shuffled, tmp_path / "other"), expected)
 
 
-@every_case
-@every_model
+@every_pair
 def test_it_leaves_model_and_data_as_they_were(case, model, tmp_path):
-    model = made(model)
+    data, model = data_of(model), made(model)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    tensors = [DATA.train.images, DATA.train.labels, DATA.test.images, DATA.test.labels]
+    tensors = [*data.train.tensors.values(), *data.test.tensors.values()]
     copies = [tensor.clone() for tensor in tensors]
-    measure(case, model, DATA, tmp_path)
+    measure(case, model, data, tmp_path)
     assert not any(module.training for module in model.modules())
     assert all(torch.equal(model.state_dict()[name], weights[name]) for name in weights)
     assert all(parameter.grad is None for parameter in model.parameters())

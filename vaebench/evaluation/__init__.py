@@ -31,6 +31,7 @@ _MODULES = (
     "frechet",
     "plug_in",
     "alphabets",
+    "sentence_classifiers",
     "importance",
 )
 _EVALUATORS: dict[str, Evaluator] = {}

@@ -50,6 +50,12 @@ def posterior_means(model: LatentModel, split: Split) -> Tensor:
 
 
 @torch.no_grad()
+def posterior_features(model: LatentModel, split: Split) -> Tensor:
+    """What a classifier sees of all examples, [N, F]."""
+    return in_order([model.infer(batch.x).features for batch in chunks(split)], split)
+
+
+@torch.no_grad()
 def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPosterior:
     """q(z|x) of all examples as one posterior in float64; its draws do not depend on the chunks."""
     means, log_variances = [], []
