@@ -256,7 +256,7 @@ def test_pairs_are_of_different_images_each_as_often_as_the_others(size, count):
 
 
 def test_a_single_image_has_no_pair():
-    with pytest.raises(UserError, match="two test images"):
+    with pytest.raises(UserError, match="need two of the test set; it has 1"):
         pairs(1, 3, torch.Generator())
 
 

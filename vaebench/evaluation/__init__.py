@@ -32,6 +32,7 @@ _MODULES = (
     "plug_in",
     "alphabets",
     "sentence_classifiers",
+    "sentences",
     "importance",
 )
 _EVALUATORS: dict[str, Evaluator] = {}

@@ -1,4 +1,4 @@
-"""Where the codes of generated images come from: prior, mixture or interpolation."""
+"""Where the codes of what is generated come from: prior, mixture or interpolation."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from vaebench.evaluation.encoding import posterior_means
 from vaebench.models.latent import LatentModel
 
 SOURCES = ("prior", "gmm", "mid-point", "random-point")
-PAIRS_SEED = 20_200_917  # one for all models, so that all interpolate between the same images
+PAIRS_SEED = 20_200_917  # one for all models, so that all interpolate between the same data
 
 
 class Codes(NamedTuple):
@@ -79,7 +79,7 @@ def pairs(size: int, count: int, generator: torch.Generator) -> Tensor:
     size but for those that a permutation left in place.
     """
     if size < 2:
-        raise UserError(f"interpolations need two test images; there are {size}")
+        raise UserError(f"interpolations need two of the test set; it has {size}")
     found = torch.empty(2, 0, dtype=torch.int64)
     while found.shape[1] < count:
         two = torch.stack([torch.randperm(size, generator=generator) for _ in range(2)])
