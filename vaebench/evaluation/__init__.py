@@ -33,6 +33,7 @@ _MODULES = (
     "alphabets",
     "sentence_classifiers",
     "sentences",
+    "latent_density",
     "importance",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
