@@ -172,10 +172,18 @@ def test_batches_have_one_length_and_those_of_one_sentence_teach_nothing():
     assert found[0] == found[1]
 
 
+def test_more_labels_than_there_are_are_all_of_them():
+    data = text_dataset()
+    found = []
+    for count in (len(data.train), 10 * len(data.train)):
+        torch.manual_seed(0)
+        found.append(sentence_classifiers(Counts(), data, labels=[count], **SETTINGS))
+    assert [*found[0].values()] == [*found[1].values()]
+
+
 @pytest.mark.parametrize(
     ("change", "labels", "told"),
     [
-        ({}, [10, 62], "labels 62, and animals has 61 sentences"),
         ({"validation": None}, [10], "animals has no validation sentences"),
         ({"info": replace(text_dataset().info, classes=0)}, [10], "no sentences with classes"),
     ],
