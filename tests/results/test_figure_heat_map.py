@@ -181,6 +181,14 @@ def test_every_group_has_a_panel_with_its_own_colours(swept):
     assert frames(yahoo) == {"solid": (1, 1)}
 
 
+def test_a_group_that_is_not_measured_is_said_and_left_out(swept):
+    part = figure(swept, groups=["Yahoo"])
+    fill(swept, part)
+    drawing = drawn(swept, figure(swept, groups=["Yahoo", "OMNIGLOT"]))
+    assert [axis.get_title() for axis in panels(drawing)] == ["Yahoo"]
+    assert drawing.statement == "paper scale, seed 0, OMNIGLOT not measured yet"
+
+
 @pytest.mark.parametrize("scale", ["paper", "small"])
 def test_scale_and_seed_are_stated(scale, swept):
     spec = figure(swept)
@@ -192,12 +200,12 @@ def test_scale_and_seed_are_stated(scale, swept):
 
 
 @pytest.mark.parametrize("scale", ["paper", "small"])
-def test_a_group_without_values_tells_what_measures_it(scale, swept):
+def test_without_values_it_tells_what_measures_them(scale, swept):
     option = "" if scale == "paper" else " --scale small"
     with pytest.raises(UserError) as caught:
         drawn(swept, figure(swept), scale)
     assert str(caught.value) == (
-        "toy-figure: nothing of 'NLL' on 'OMNIGLOT' is measured yet; "
+        "toy-figure: nothing of 'NLL' is measured yet; "
         f"`vaebench run toy-figure{option}` does it"
     )
 

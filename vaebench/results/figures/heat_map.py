@@ -34,10 +34,11 @@ _INSET = {"ours": 0.03, "paper": 0.1}  # of a point, so that both frames can be 
 def heat_map(
     spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
 ) -> Drawing:
-    """A panel a group: our value at every point, the printed one below it where the swept table
-    has the same run, and frames around our best point and the paper's (DU-VAE, Figure 2).
+    """A panel a group that is measured: our value at every point, the printed one below it where
+    the swept table has the same run, and frames around our best point and the paper's (DU-VAE,
+    Figure 2).
 
-    UserError, with the command that makes them, where nothing of a group is measured.
+    UserError, with the command that makes them, where nothing is measured.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -49,16 +50,11 @@ def heat_map(
     printed = _printed(expansion, expansions[sweep.table])
     column = expansion.spec.columns[sweep.column]
     down, across = sweep.arguments.values()
-    width = max(len(sweep.groups) * (_WIDTH * len(across.values) + 1.6), _LEAST)
+    groups = _measured_groups(spec, sweep, cells, scale)
+    width = max(len(groups) * (_WIDTH * len(across.values) + 1.6), _LEAST)
     figure = Figure(figsize=(width, _HEIGHT * len(down.values) + 1.4), layout="constrained")
-    panels = figure.subplots(1, len(sweep.groups), squeeze=False)[0]
-    for axis, group in zip(panels, sweep.groups, strict=True):
-        if not any(key.group == group and cell.state == "measured" for key, cell in cells.items()):
-            option = "" if scale == "paper" else f" --scale {scale}"
-            raise UserError(
-                f"{spec.id}: nothing of {sweep.column!r} on {group!r} is measured yet; "
-                f"`vaebench run {spec.id}{option}` does it"
-            )
+    panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    for axis, group in zip(panels, groups, strict=True):
         image = _show(axis, sweep, group, column, cells, printed)
         figure.colorbar(image, ax=axis, label=mathtext(f"{sweep.column} ({column.unit})"))
     handles = [
@@ -70,7 +66,23 @@ def heat_map(
     mark_scale(figure, spec.id, scale)
     seeds = sorted({expansion.runs[run].seed for cell in cells.values() for run in cell.runs})
     told = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    return Drawing(figure, f"{scale} scale, {told}")
+    lacking = [group for group in sweep.groups if group not in groups]
+    without = f", {' and '.join(lacking)} not measured yet" if lacking else ""
+    return Drawing(figure, f"{scale} scale, {told}{without}")
+
+
+def _measured_groups(
+    spec: FigureSpec, sweep: FigureSweep, cells: Mapping[Key, Measured], scale: str
+) -> list[str]:
+    """The groups of which a point is measured; UserError if there is none."""
+    there = {key.group for key, cell in cells.items() if cell.state == "measured"}
+    if not there:
+        option = "" if scale == "paper" else f" --scale {scale}"
+        raise UserError(
+            f"{spec.id}: nothing of {sweep.column!r} is measured yet; "
+            f"`vaebench run {spec.id}{option}` does it"
+        )
+    return [group for group in sweep.groups if group in there]
 
 
 def _printed(expansion: Expansion, swept: Expansion) -> dict[Key, str]:
