@@ -1,26 +1,29 @@
 """The likelihood of test data by importance sampling from q(z|x): DU-VAE, Tables 1 and S1."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from vaebench.data.dataset import Dataset
+from vaebench.data.dataset import Dataset, Split, TextSplit
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, evaluator
 from vaebench.models.divergence import log_ratio
 from vaebench.models.latent import LatentModel
 from vaebench.models.posteriors import DeltaPosterior, Posterior
 
-_IMAGES = 50
-# Pixels to decode at a time: more samples take more time, not more memory.
-_DECODED, _DECODED_ELSEWHERE = 250 * 784, 5_000 * 784
+_IMAGES, _SENTENCES = 50, 20
+# What is decoded at a time: more samples take more time, not more memory.
+_DECODED, _DECODED_ELSEWHERE = 250 * 784, 5_000 * 784  # pixels
+_CODES = 10_000  # for sentences, which their decoder scores in chunks of its own
 
 
 @evaluator
 @torch.no_grad()
 def importance_weighted(model: LatentModel, data: Dataset, *, samples: int) -> dict[str, Value]:
-    """`nll`: the mean over the test set of -log (1/S) sum_s p(x, z_s) / q(z_s|x), in nats.
+    """`nll`: the mean over the test set of -log (1/S) sum_s p(x, z_s) / q(z_s|x), in nats an image
+    or a sentence.
 
     Above the negative log-likelihood in expectation, the less so the more samples; None for a
     deterministic encoder. How the data and the samples are cut into chunks decides which noise a
@@ -30,8 +33,8 @@ def importance_weighted(model: LatentModel, data: Dataset, *, samples: int) -> d
         raise UserError(
             f"importance_weighted: samples is {samples!r}; expected a whole number from 1"
         )
-    everything, total = torch.arange(len(data.test), device=data.test.labels.device), 0.0
-    for index in torch.split(everything, _IMAGES):
+    total = 0.0
+    for index in _batches(data.test):
         x = data.test.take(index).x
         posterior = model.infer(x)
         if isinstance(posterior, DeltaPosterior):
@@ -40,15 +43,23 @@ def importance_weighted(model: LatentModel, data: Dataset, *, samples: int) -> d
     return {"nll": -total / len(data.test)}
 
 
+def _batches(split: Split) -> Sequence[Tensor]:
+    """Indices of what is encoded together: images in their order, sentences of equal length."""
+    if isinstance(split, TextSplit):
+        return split.buckets(_SENTENCES)
+    return torch.split(torch.arange(len(split), device=split.labels.device), _IMAGES)
+
+
 @torch.no_grad()
 def importance_log_likelihoods(model: LatentModel, x: Tensor, samples: int) -> Tensor:
-    """log (1/S) sum_s p(x, z_s) / q(z_s|x) of each x [B, *shape], in nats, float64 [B]."""
+    """log (1/S) sum_s p(x, z_s) / q(z_s|x) of each image or sentence of x, in nats, float64 [B]."""
     return _log_likelihoods(model, model.infer(x), x, samples)
 
 
 def _log_likelihoods(model: LatentModel, posterior: Posterior, x: Tensor, samples: int) -> Tensor:
     most = _DECODED if x.device.type == "cpu" else _DECODED_ELSEWHERE
-    chunk, left = max(1, most // x.numel()), samples
+    chunk = max(1, most // x.numel() if x.is_floating_point() else _CODES // len(x))
+    left = samples
     sums = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
     while left > 0:
         draws = posterior.draw(min(chunk, left))

@@ -5,6 +5,8 @@ decoder is shown every word and says what comes next. Shapes: B sentences of T i
 N codes, K latent size, V vocabulary, H hidden size.
 """
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +15,11 @@ from torch.nn import functional as F
 
 from vaebench.data.tokenizers import BOS, EOS, PAD
 from vaebench.estimators import categorical
+from vaebench.models import recurrence
+from vaebench.models.recurrence import Lstm
 
-_SAMPLED = 500  # sentences at a time
+# Sentences at a time without gradients: many for fast products, few for a small buffer of logits.
+_ROWS, _ROWS_ELSEWHERE = 500, 4_000
 
 
 class LstmEncoder(nn.Module):
@@ -24,10 +29,10 @@ class LstmEncoder(nn.Module):
         super().__init__()
         self.features = hidden
         self.embedding = nn.Embedding(vocabulary, embedding)
-        self.lstm = nn.LSTM(embedding, hidden)
+        self.lstm = Lstm(embedding, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs: Tensor = self.lstm(self.embedding(x.t()))[0]
+        outputs: Tensor = self.lstm(self.embedding(x.t()))
         ends = (x != PAD).sum(1) - 1
         return outputs[ends, torch.arange(len(x), device=x.device)]
 
@@ -43,7 +48,11 @@ class State:
 
     def select(self, rows: Tensor) -> "State":
         """The states of the sentences at `rows` (int64 [M]), which may repeat."""
-        return State(*(part.index_select(0, rows) for part in (self.code, self.hidden, self.cell)))
+        return State(*(part.index_select(0, rows) for part in self.parts))
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.code, self.hidden, self.cell
 
 
 class LstmDecoder(nn.Module):
@@ -71,7 +80,7 @@ class LstmDecoder(nn.Module):
         self.dropout, self.longest = dropout, longest
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.initial = nn.Linear(latent, hidden, bias=False) if initial_state else None
-        self.lstm = nn.LSTM(embedding + latent, hidden)
+        self.lstm = Lstm(embedding + latent, hidden)
         self.output = nn.Linear(hidden, vocabulary, bias=False)
 
     @property
@@ -81,12 +90,14 @@ class LstmDecoder(nn.Module):
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, summed over words and </s>: x [B, T], z [S, B, K] -> [S, B]."""
         samples, size = z.shape[:2]
+        rounded = torch.is_autocast_enabled(z.device.type)
+        if not (self.training or torch.is_grad_enabled() or rounded):
+            return self._log_prob_in_chunks(x, z)
         words = F.dropout(self.embedding(x[:, :-1].t()), self.dropout, self.training)
         seen = words[:, None].expand(-1, samples, -1, -1)
         codes = z.expand(len(words), *z.shape)
         inputs = torch.cat([seen, codes], 3).flatten(1, 2)
-        hidden, cell = self._initial(z.flatten(0, 1))
-        outputs = self.lstm(inputs, (hidden[None], cell[None]))[0]
+        outputs = self.lstm(inputs, *self._initial(z.flatten(0, 1)))
         h = F.dropout(outputs, self.dropout, self.training).flatten(0, 1)
         targets = x[:, 1:].t()[:, None].expand(-1, samples, -1).flatten()
         scores = _scores(h, self.output.weight, targets, equal=samples == 1)
@@ -103,34 +114,68 @@ class LstmDecoder(nn.Module):
         <s>, words and </s>, then padding; a sentence that gets too long has no </s>. Neither
         padding nor <s> is drawn as a word.
         """
-        drawn = [self._draw(some) for some in torch.split(z.flatten(0, -2), _SAMPLED)]
+        drawn = [self._draw(some) for some in torch.split(z.flatten(0, -2), _ROWS)]
         return torch.unflatten(torch.cat(drawn), 0, z.shape[:-1])
 
     def start(self, z: Tensor) -> State:
         """Before the first word, which is <s>: codes [N, K]."""
-        of_inputs, _, *biases = self.lstm.all_weights[0]
-        of_codes = of_inputs[:, self.embedding.embedding_dim :]
-        return State(F.linear(z, of_codes, biases[0] + biases[1]), *self._initial(z))
+        weights = self.lstm.weights
+        of_codes = weights.of_inputs[:, self.embedding.embedding_dim :]
+        return State(F.linear(z, of_codes, weights.bias), *self._initial(z))
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Show a word to each sentence: the logits of the next one [N, V], from tokens [N].
 
         As in evaluation: without dropout.
         """
-        of_inputs, of_hidden, *_ = self.lstm.all_weights[0]
+        of_inputs, of_hidden, _ = self.lstm.weights
         of_words = of_inputs[:, : self.embedding.embedding_dim]
         gates = F.linear(self.embedding(tokens), of_words) + state.code
         gates = gates + F.linear(state.hidden, of_hidden)
-        hidden, cell = _cell(gates, state.cell)
+        hidden, cell = recurrence.step(gates, state.cell)
         return self.output(hidden), State(state.code, hidden, cell)
 
     def _initial(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden state and cell before the first word, [N, H]."""
         if self.initial is None:
-            zeros = z.new_zeros(len(z), self.lstm.hidden_size)
+            zeros = z.new_zeros(len(z), self.lstm.hidden)
             return zeros, zeros
-        cell = self.initial(z)
+        cell = self.initial(z).to(z.dtype)
         return torch.tanh(cell), cell
+
+    def _log_prob_in_chunks(self, x: Tensor, z: Tensor) -> Tensor:
+        """`log_prob` without dropout and gradients, many rows at a time and not too many."""
+        samples, size = z.shape[:2]
+        most = _ROWS if z.device.type == "cpu" else _ROWS_ELSEWHERE
+        some = math.ceil(samples / math.ceil(samples / most))
+        sentences = max(1, most // some)
+        found = z.new_empty(samples, size)
+        for start in range(0, size, sentences):
+            part = slice(start, start + sentences)
+            codes, scores = torch.split(z[:, part], some), torch.split(found[:, part], some)
+            for these, row in zip(codes, scores, strict=True):
+                row.copy_(self._log_prob_of_chunk(x[part], these))
+        return found
+
+    def _log_prob_of_chunk(self, x: Tensor, z: Tensor) -> Tensor:
+        """The same, all rows at once. A step of the words is computed once a sentence, that of a
+        code once, and the logits of a step take the place of those before."""
+        samples, size = z.shape[:2]
+        of_inputs, of_hidden, _ = self.lstm.weights
+        of_words = of_inputs[:, : self.embedding.embedding_dim]
+        code, hidden, cell = self.start(z.flatten(0, 1)).parts
+        gates, total = torch.empty_like(code), code.new_zeros(len(code))
+        logits = code.new_empty(len(code), self.output.out_features)
+        for shown, wanted in itertools.pairwise(x.t()):
+            torch.addmm(code, hidden, of_hidden.t(), out=gates)
+            gates.view(samples, size, -1).add_(F.linear(self.embedding(shown), of_words))
+            hidden, cell = recurrence.step(gates, cell)
+            torch.mm(hidden, self.output.weight.t(), out=logits)
+            torch.log_softmax(logits, 1, out=logits)
+            targets = wanted.repeat(samples)
+            scores = logits.gather(1, targets[:, None])[:, 0]
+            total += torch.where(targets != PAD, scores, 0)
+        return total.view(samples, size)
 
     def _draw(self, z: Tensor) -> Tensor:
         """`sample` for codes [N, K]."""
@@ -172,10 +217,3 @@ def _scores(h: Tensor, weight: Tensor, targets: Tensor, *, equal: bool) -> Tenso
     (rows,) = counted.nonzero(as_tuple=True)
     some = categorical.linear_log_likelihood(h[rows], weight, targets[rows], equal=equal)
     return some.new_zeros(len(h)).index_put((rows,), some)
-
-
-def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden state and cell [N, H] after a step, from its gates [N, 4H] before activation."""
-    enter, keep, new, show = gates.chunk(4, 1)
-    cell = torch.sigmoid(keep) * cell + torch.sigmoid(enter) * torch.tanh(new)
-    return torch.sigmoid(show) * torch.tanh(cell), cell
