@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaebench.data.draws import balanced, binarised, drawn, permutation, uniform
+from vaebench.data.draws import balanced, binarised, drawn, normal, permutation, uniform
 
 labels_of = st.lists(st.integers(0, 6), min_size=1, max_size=200).map(np.array)
 seeds = st.integers(0, 2**32)
@@ -110,3 +110,16 @@ def test_an_image_is_drawn_by_its_place_alone(kept, seed):
 def test_every_place_is_drawn_anew():
     drawn = binarised(np.full((50, 64), 128, np.uint8), np.arange(50), seed=4)
     assert len({image.tobytes() for image in drawn}) == 50
+
+
+def test_normal_numbers_have_the_moments_of_a_gaussian():
+    numbers, count = normal(40_000, seed=5), 40_000
+    assert numbers.dtype == np.float64
+    for power, moment, spread in [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)]:
+        assert abs((numbers**power).mean() - moment) < 5 * (spread / count) ** 0.5
+    assert abs((numbers[1:] * numbers[:-1]).mean()) < 5 / count**0.5
+
+
+@given(st.integers(0, 50), seeds)
+def test_more_normal_numbers_begin_with_the_same(size, seed):
+    assert (normal(60, seed)[:size] == normal(size, seed)).all()

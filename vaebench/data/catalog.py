@@ -16,6 +16,9 @@ from vaebench.data.image_sets import (
     STROKES,
 )
 from vaebench.data.text_sets import (
+    GAUSSIAN_SENTENCES,
+    GRAMMAR_DOCUMENTS,
+    GRAMMAR_REVIEWS,
     YAHOO,
     YAHOO_DERIVED,
     YELP,
@@ -54,7 +57,8 @@ CATALOG: dict[str, Entry] = {
         *(MNIST, FASHION_MNIST, CELEBA, OMNIGLOT, OMNIGLOT_DERIVED),
         *(DIGITS, FACES, STROKES),
         *(YAHOO, YELP, YELP_SHORT),
-        *(YAHOO_DERIVED, YELP_DERIVED, YELP_SHORT_DERIVED),
+        *(YAHOO_DERIVED, YELP_DERIVED, YELP_SHORT_DERIVED, GAUSSIAN_SENTENCES),
+        *(GRAMMAR_REVIEWS, GRAMMAR_DOCUMENTS),
     )
 }
 

@@ -48,6 +48,13 @@ def uniform(size: int, seed: int) -> NDArray[np.float32]:
     return (raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
 
 
+def normal(size: int, seed: int) -> NDArray[np.float64]:
+    """Standard normal numbers [size], by Box and Muller's transform of uniform ones."""
+    first, second = uniform(2 * size, seed).astype(np.float64).reshape(size, 2).T
+    numbers: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)
+    return numbers
+
+
 def binarised(images: Bytes, places: Index, seed: int) -> Bytes:
     """The images [n,...] with 255 where a draw of probability grey / 255 succeeds, else 0.
 

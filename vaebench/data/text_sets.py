@@ -212,3 +212,37 @@ YELP_DERIVED = Entry(
     folders=("yelp-derived", "yelp", "SC/yelp", "CL_Benchmark/SC/yelp"),
     by_hand="https://github.com/cmnfriend/O-LoRA has CL_Benchmark/SC/yelp/train.json",
 )
+
+GAUSSIAN_SENTENCES = Entry(
+    name="gaussian-sentences",
+    title="Sentences of a random LSTM that is told a point of five Gaussians",
+    kind="derived",
+    splits={"train": 16_000, "validation": 2_000, "test": 2_000},
+    shape=(),
+    classes=5,
+    format="text",
+    words=tuple(f"w{number}" for number in range(1_000)),
+    terms="Drawn by this program as J. He et al. (2019) did, and free to use.",
+)
+
+GRAMMAR_REVIEWS = Entry(
+    name="grammar-reviews",
+    title="Sentences of a grammar, up to 15 words, by sentiment",
+    kind="stand-in",
+    splits={"train": 2_000, "validation": 400, "test": 400},
+    shape=(),
+    classes=2,
+    format="text",
+    terms="Drawn by this program; nobody's words, and free to use.",
+)
+
+GRAMMAR_DOCUMENTS = Entry(
+    name="grammar-documents",
+    title="Documents of a grammar, 20 to 60 words, by topic",
+    kind="stand-in",
+    splits={"train": 600, "validation": 120, "test": 120},
+    shape=(),
+    classes=5,
+    format="text",
+    terms="Drawn by this program; nobody's words, and free to use.",
+)

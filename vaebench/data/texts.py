@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vaebench.data import corpora as files
-from vaebench.data import derived_texts
+from vaebench.data import derived_texts, gaussian_sentences, grammar
 from vaebench.data.assets import Entry
 from vaebench.data.corpora import Corpus
 
 Corpora = Mapping[str, Corpus]
 
 # The sets made in code; all others are read from their files.
-MAKERS: dict[str, Callable[[], Corpora]] = {}
+MAKERS: dict[str, Callable[[], Corpora]] = {
+    "gaussian-sentences": gaussian_sentences.make,
+    "grammar-reviews": grammar.make_reviews,
+    "grammar-documents": grammar.make_documents,
+}
 
 # How the files of a text data set are read, by their format.
 READERS: dict[str, Callable[[Entry, Path], Corpora]] = {
