@@ -182,7 +182,7 @@ def test_every_group_has_a_panel_with_its_own_colours(swept):
 
 
 def test_a_group_that_is_not_measured_is_said_and_left_out(swept):
-    part = figure(swept, groups=["Yahoo"])
+    part = figure(swept, groups=["Yahoo"], best={})
     fill(swept, part)
     drawing = drawn(swept, figure(swept, groups=["Yahoo", "OMNIGLOT"]))
     assert [axis.get_title() for axis in panels(drawing)] == ["Yahoo"]
