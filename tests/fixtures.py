@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vaebench import evaluation, methods
 from vaebench.data.dataset import Batch, DataInfo, Dataset, ImageSplit, Split, TextSplit
@@ -385,6 +386,19 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
         assert parameter.grad is not None, f"no gradient reaches {name}"
         found[name] = parameter.grad.clone()
     return found
+
+
+class Largest(TorchDispatchMode):
+    """Within it, the most elements that a tensor had which an operation made."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, Tensor):
+                self.numel = max(self.numel, tensor.untyped_storage().nbytes() // tensor.itemsize)
+        return made
 
 
 def within(values: Tensor, expected: Tensor | float, errors: float = 5.0) -> bool:

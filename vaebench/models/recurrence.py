@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vaebench.models.activations import Tanh
 
 _tanh = Tanh()
+_ROUNDED = torch.bfloat16  # operands of products under autocast, on CPUs
 _TWICE = ContextVar("twice", default=False)
 
 
@@ -99,7 +100,7 @@ class _Rounded(torch.autograd.Function):
         bias: Tensor,
     ) -> Tensor:
         count = len(inputs)
-        seen = inputs.to(torch.bfloat16)
+        seen = inputs.to(_ROUNDED)
         of_inputs, of_hidden, bias = (
             _doubled(weight).to(seen.dtype) for weight in (of_inputs, of_hidden, bias)
         )
