@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from fixtures import EVALUATOR_CASES, METHOD_CASES, Case, build, dataset, training
-from languages import text_dataset, text_model
+from fixtures import EVALUATOR_CASES, METHOD_CASES, build, dataset, is_text, text_dataset, training
 from torch import nn
 
 from vaebench import evaluation
@@ -30,7 +29,7 @@ every_evaluator = pytest.mark.parametrize("name", evaluation.evaluators())
 every_case = pytest.mark.parametrize("case", EVALUATOR_CASES, ids=str)
 # A Gaussian posterior, an isotropic one and none at all.
 MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp.vae")]
-TEXT_MODEL = Case("text", {})
+TEXT_MODELS = [case for case in METHOD_CASES if case.name == "du_vae.vae" and is_text(case)]
 # Evaluators of sentences alone, and of codes in a plane.
 OF_SENTENCES = ("sentence_classifiers", "prior_sentences", "interpolated_sentences")
 OF_PLANES = ("aggregated_posterior",)
@@ -57,7 +56,7 @@ def ordered(case):
 def models_of(case):
     """The models that an evaluator is tried on."""
     if case.name in OF_SENTENCES:
-        return [TEXT_MODEL]
+        return TEXT_MODELS
     if case.name in OF_PLANES:
         plane = [replace(model, values={**model.values, "latent": 2}) for model in MODELS]
         return [model for model in plane if model.name != "igp.autoencoder"]
@@ -92,8 +91,7 @@ def no_inception(monkeypatch):
 def made(model, noise=True):
     """The model of a method in evaluation mode. Without noise its posteriors are so narrow that a
     draw is the mean, to the last bit but one; their divergence stays finite."""
-    built = text_model() if model == TEXT_MODEL else build(model, DATA).model
-    built.eval()
+    built = build(model, data_of(model)).model.eval()
     log_variance = getattr(built.head, "log_variance", None)
     if not noise and log_variance is not None:
         with torch.no_grad():
@@ -103,7 +101,7 @@ def made(model, noise=True):
 
 
 def data_of(model):
-    return SENTENCES if model == TEXT_MODEL else DATA
+    return SENTENCES if is_text(model) else DATA
 
 
 def run_of(model, seed=0):

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 
 import pytest
 import torch
-from languages import Chain, Codes
+from chains import Chain, Codes
 
 from vaebench.data.tokenizers import BOS, EOS, PAD, UNK
 from vaebench.models import decoding
@@ -171,3 +171,13 @@ def test_a_state_goes_with_its_sentence(way):
     found = WAYS[way](Countdown(), z, 20)
     assert plain(found) == [(4,) * int(n) + (EOS,) for n in z]
     assert found.shape == (5, 6)
+
+
+@every_way
+def test_neither_padding_nor_the_start_is_said(way):
+    follow = torch.zeros(V, V)
+    follow[:, [PAD, BOS]] = 50.0
+    model = Chain(follow, torch.zeros(LATENT, V)).requires_grad_(False)
+    torch.manual_seed(0)
+    for sentence in plain(WAYS[way](model, codes(30), 8)):
+        assert sentence and set(sentence) <= set(AFTER)

@@ -2,6 +2,7 @@
 
 Shapes: N codes, K latent size, V ids, W beam width, T the longest of the sentences found. These
 are ids int64 [N, T] after <s>: </s> is their last, unless they were cut, then comes padding.
+Neither padding nor <s> is a word.
 """
 
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def _walk(
     words, state = torch.full_like(going, BOS), decoder.start(z)
     found = []
     for _ in range(longest):
-        logits, state = decoder.advance(words, state)
+        logits, state = _next(decoder, words, state)
         words = choose(logits)
         step = going.new_full((len(z),), PAD)
         step[going] = words
@@ -67,6 +68,13 @@ def _walk(
         if len(left) < len(words):
             going, words, state = going[left], words[left], state.select(left)
     return torch.stack(found, 1)
+
+
+def _next(decoder: WordDecoder, words: Tensor, state: State) -> tuple[Tensor, State]:
+    """The logits of what may follow the last words."""
+    logits, state = decoder.advance(words, state)
+    no_words = torch.tensor((PAD, BOS), device=logits.device)
+    return logits.index_fill(1, no_words, -torch.inf), state
 
 
 def beam(decoder: WordDecoder, z: Tensor, longest: int, width: int) -> Tensor:
@@ -83,7 +91,7 @@ def beam(decoder: WordDecoder, z: Tensor, longest: int, width: int) -> Tensor:
     scores[:, 0] = 0  # all beams of a code are one at first
     state = decoder.start(z.repeat_interleave(width, 0))
     for length in range(1, longest + 1):
-        logits, state = decoder.advance(words.flatten(), state)
+        logits, state = _next(decoder, words.flatten(), state)
         steps = logits.float().log_softmax(1).view(*words.shape, -1)
         ended = (words == EOS) | (words == PAD)
         steps = steps.masked_fill(ended.unsqueeze(2), -torch.inf)
