@@ -21,6 +21,7 @@ def normal(x, mean, variance):
 def test_it_is_the_mean_of_the_posteriors(head):
     model, data = tiny_model(head, shape=SHAPE, scale=2.0).eval(), dataset()
     found = aggregated_posterior(model, data, points=5, extent=2.0)
+    assert found["places"].tolist() == [-2, -1, 0, 1, 2]
     one = posteriors(model, data.test)
     gaussians = list(zip(one.mean.tolist(), one.variance.tolist(), strict=True))
     for i, second in enumerate((-2.0, -1.0, 0.0, 1.0, 2.0)):

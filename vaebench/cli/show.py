@@ -117,6 +117,10 @@ def _settings(run: Run) -> str:
 def _show_figure(name: str) -> None:
     figure = load_figure(name)
     click.echo(f"{figure.id}: {figure.caption}")
+    if figure.mixture is not None:
+        mixture = figure.mixture
+        count = len(mixture.centres)
+        click.echo(f"  {mixture.title}: {count} Gaussians, {mixture.draws} draws of them")
     for panel in figure.all_panels():
         heads = " · ".join(head for head in (panel.line, panel.over, panel.title) if head)
         run = f" · run {panel.run}" if panel.run else ""

@@ -7,7 +7,7 @@ from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
 from vaebench.registry.expansion import Expansion, Measurement, expand
 from vaebench.registry.figure_spec import FigureSpec
-from vaebench.registry.loading import load_figure, load_table
+from vaebench.registry.loading import load_figure, load_table, own_table
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
 from vaebench.registry.selection import EVERYTHING, Selection
@@ -76,8 +76,11 @@ def runnable_tables() -> list[str]:
 def runnable_targets() -> list[str]:
     """These tables, and the figures that have runs of their own."""
     figures = [load_figure(name) for name in figure_paths()]
-    swept = [figure.id for figure in figures if figure.sweep and why_not_runnable(figure) is None]
-    return [*runnable_tables(), *swept]
+    own = [figure for figure in figures if figure.sweep or figure.runs]
+    return [
+        *runnable_tables(),
+        *(figure.id for figure in own if why_not_runnable(figure) is None),
+    ]
 
 
 def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
@@ -97,6 +100,8 @@ def expand_figure(figure: FigureSpec, scale: str, selection: Selection) -> dict[
     if not figure.runnable:
         raise UserError(f"{figure.id} cannot be drawn yet: its spec has no panels")
     specs = {name: load_table(name, scale) for name in figure.tables}
+    if figure.runs is not None:
+        specs[figure.id] = own_table(figure, scale)
     for spec in specs.values():
         if not spec.runnable:
             raise UserError(

@@ -18,10 +18,9 @@ from vaebench.models.posteriors import GaussianPosterior
 def aggregated_posterior(
     model: LatentModel, data: Dataset, *, points: int, extent: float
 ) -> dict[str, Value]:
-    """`density` [points, points]: q(z), the mean of q(z|x) over the test set, on [-extent, extent]
-    in both dimensions of z, the second downwards; `means` [N, 2] of q(z|x) and `labels` [N].
-
-    DU-VAE, Figure 1.
+    """`density` [points, points]: q(z), the mean of q(z|x) over the test set, at `places` [points]
+    from -extent to extent in both dimensions of z, the second downwards; `means` [N, 2] of q(z|x)
+    and `labels` [N]. DU-VAE, Figure 1.
     """
     posterior = posteriors(model, data.test)
     if not isinstance(posterior, GaussianPosterior):
@@ -33,6 +32,7 @@ def aggregated_posterior(
     places = torch.linspace(-extent, extent, points).to(posterior.mean)
     density = density_on_grid(posterior.mean, posterior.log_variance, places)
     return {
+        "places": places.cpu().numpy().astype(np.float32),
         "density": density.cpu().numpy().astype(np.float32),
         "means": posterior.mean.cpu().numpy().astype(np.float32),
         "labels": data.test.labels.cpu().numpy(),

@@ -16,6 +16,7 @@ Kind = Literal[
     "image-blocks",
     "line-plot",
     "heat-map",
+    "latent-density",
 ]
 
 
@@ -113,12 +114,26 @@ class FigureSweep(Strict):
         return self
 
 
+class FigureMixture(Strict):
+    """Gaussians in a plane, equally likely and of one deviation in all directions: where the codes
+    of data come from that were made of them. Their draws are shown by Gaussian."""
+
+    title: str
+    centres: tuple[tuple[float, float], ...] = Field(min_length=1)
+    deviation: float = Field(gt=0)
+    draws: int = Field(ge=1)
+
+
 class FigureSpec(Strict):
     """One figure of one paper.
 
     `image-grid` and `scatter` have `panels` side by side; `perturbations`, `gallery` and
     `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`;
-    `heat-map` has a `sweep`, a panel a group.
+    `heat-map` has a `sweep`, a panel a group; `latent-density` has `panels` to the right of a
+    `mixture`.
+
+    `runs` are those of no table: profile, groups, columns, rows and so on, as in a table's file.
+    Panels are drawn from them under the figure's own name.
     """
 
     figure: str
@@ -131,6 +146,8 @@ class FigureSpec(Strict):
     lines: tuple[FigureLine, ...] = ()
     axes: tuple[FigureAxes, ...] = ()
     sweep: FigureSweep | None = None
+    mixture: FigureMixture | None = None
+    runs: dict[str, Any] | None = None
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -144,10 +161,10 @@ class FigureSpec(Strict):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables that it is drawn from."""
+        """The tables that it is drawn from, but for its own runs."""
         names = [panel.table for panel in self.all_panels()] + [axes.table for axes in self.axes]
         names += [self.sweep.table] if self.sweep else []
-        return tuple(dict.fromkeys(names))
+        return tuple(name for name in dict.fromkeys(names) if name != self.figure)
 
     def all_panels(self) -> tuple[FigurePanel, ...]:
         """The panels, and those where lines and columns cross, line by line."""
@@ -177,11 +194,19 @@ class FigureSpec(Strict):
             "image-blocks": {"columns", "lines"},
             "line-plot": {"axes"},
             "heat-map": {"sweep"},
+            "latent-density": {"panels", "mixture"},
         }[self.kind]
-        for key in ("panels", "columns", "lines", "axes", "sweep"):
+        for key in ("panels", "columns", "lines", "axes", "sweep", "mixture"):
             if bool(getattr(self, key)) != (key in wanted):
                 verb = "needs" if key in wanted else "has no"
                 raise ValueError(f"a figure of kind {self.kind!r} {verb} `{key}`")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_are_drawn(self) -> "FigureSpec":
+        drawn = any(panel.table == self.figure for panel in self.all_panels())
+        if self.runs is not None and not drawn:
+            raise ValueError(f"runs: no panel has the table {self.figure!r}")
         return self
 
     @model_validator(mode="after")

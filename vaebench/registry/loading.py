@@ -44,7 +44,30 @@ def load_table(name: str, scale: str = "paper") -> TableSpec:
     """The table `name` (an id or a file) at `scale`, checked against its published cells."""
     path = spec_path(name)
     where = _short(path)
-    raw = _with_profile(read_file(path), where)
+    spec = _at_scale(read_file(path), scale, where)
+    _check_owner(spec, path, where)
+    _check_names(spec, where)
+    return spec.read_from(where)
+
+
+def own_table(figure: FigureSpec, scale: str = "paper", where: str | None = None) -> TableSpec:
+    """The runs of a figure's own, as a table under its name of which no paper prints a number."""
+    where = where or figure.id
+    head = {
+        "table": figure.id,
+        "paper": figure.paper,
+        "caption": figure.caption,
+        "layout": {"panels": []},
+        "assumptions": list(figure.assumptions),
+    }
+    spec = _at_scale(head | (figure.runs or {}), scale, f"{where}: runs")
+    _check_names(spec, f"{where}: runs")
+    return spec.read_from(figure.id)
+
+
+def _at_scale(raw: dict[str, Any], scale: str, where: str) -> TableSpec:
+    """What a file says of a table, laid over its profiles and under the overlay of a scale."""
+    raw = _with_profile(raw, where)
     overlays = raw.pop("scales", {})
     if not isinstance(overlays, dict):
         raise UserError(f"{where}: scales: expected a mapping of scale to changes")
@@ -57,9 +80,7 @@ def load_table(name: str, scale: str = "paper") -> TableSpec:
         raise unknown("scale", scale, SCALES)
     TableSpec.read(raw, where)  # so that an error in the file itself is told at its own key
     merged = merge(raw, overlays.get(scale, {}))
-    spec = TableSpec.read(merged, where if scale == "paper" else f"{where} (scales.{scale})")
-    _check_names(spec, path, where)
-    return spec.read_from(where)
+    return TableSpec.read(merged, where if scale == "paper" else f"{where} (scales.{scale})")
 
 
 def typed_name(spec: TableSpec) -> str:
@@ -95,9 +116,14 @@ def read_figure(path: Path) -> FigureSpec:
         ]
         wanted.append(("sweep", sweep.table, names))
     known: dict[str, dict[str, set[str]]] = {}
+    if figure.runs is not None:
+        known[figure.id] = _names_of(own_table(figure, where=where))
     for place, table, names in wanted:
         if table not in known:
-            known[table] = _names_of(table, f"{where}: {place}.table")
+            try:
+                known[table] = _names_of(load_table(table))
+            except UserError as error:
+                raise UserError(f"{where}: {place}.table: {error}") from None
         for kind, name in names:
             if name not in known[table][kind]:
                 told = unknown(kind, name, known[table][kind])
@@ -176,12 +202,8 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _names_of(table: str, where: str) -> dict[str, set[str]]:
+def _names_of(spec: TableSpec) -> dict[str, set[str]]:
     """The rows, groups and columns of a table and of its print."""
-    try:
-        spec = load_table(table)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
     printed = published_cells(spec)
     return {
         "row": {*spec.rows, *(key.row for key in printed)},
@@ -190,14 +212,18 @@ def _names_of(table: str, where: str) -> dict[str, set[str]]:
     }
 
 
-def _check_names(spec: TableSpec, path: Path, where: str) -> None:
-    """Every cell that will be measured is a published one, unless its row or column is extra."""
+def _check_owner(spec: TableSpec, path: Path, where: str) -> None:
+    """A user's table has a name of its own."""
     builtin = table_paths().get(spec.table)
     if builtin is not None and path.resolve() != builtin.resolve():
         raise UserError(
             f"{where}: table: {spec.table!r} is the suite's own name; give yours another, "
             f"and add `published: {spec.table}` to keep the printed numbers beside it"
         )
+
+
+def _check_names(spec: TableSpec, where: str) -> None:
+    """Every cell that will be measured is a published one, unless its row or column is extra."""
     if spec.published is not None and spec.published not in table_paths():
         raise UserError(f"{where}: published: {unknown('table', spec.published, table_paths())}")
     if spec.paper not in PAPERS:

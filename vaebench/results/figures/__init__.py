@@ -8,6 +8,7 @@ from vaebench.results.figures.curves import learning_curves
 from vaebench.results.figures.drawing import Drawing, save
 from vaebench.results.figures.grids import image_grids
 from vaebench.results.figures.heat_map import heat_map
+from vaebench.results.figures.latent_density import latent_density
 from vaebench.results.figures.line_plot import line_plot
 from vaebench.results.figures.matrix import gallery, image_blocks, perturbations
 from vaebench.results.figures.scatter import scatter
@@ -23,6 +24,7 @@ _KINDS = {
     "image-blocks": image_blocks,
     "line-plot": line_plot,
     "heat-map": heat_map,
+    "latent-density": latent_density,
 }
 
 
