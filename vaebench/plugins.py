@@ -1,4 +1,4 @@
-"""Modules of users that register methods and evaluators, by name and by entry point."""
+"""Modules of users that register methods, evaluators and data sets, by name and by entry point."""
 
 import importlib
 import sys

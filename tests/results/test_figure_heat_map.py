@@ -205,8 +205,7 @@ def test_without_values_it_tells_what_measures_them(scale, swept):
     with pytest.raises(UserError) as caught:
         drawn(swept, figure(swept), scale)
     assert str(caught.value) == (
-        "toy-figure: nothing of 'NLL' is measured yet; "
-        f"`vaebench run toy-figure{option}` does it"
+        f"toy-figure: nothing of 'NLL' is measured yet; `vaebench run toy-figure{option}` does it"
     )
 
 

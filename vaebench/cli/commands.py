@@ -40,6 +40,7 @@ def list_command(paper: str | None, results: Path) -> None:
 @click.argument("table", shell_complete=complete_specs)
 @scale_option
 @click.option("--yaml", "as_yaml", is_flag=True, help="The spec itself, to copy and change.")
+@plugin_option
 @results_option
 def show_command(table: str, scale: str, as_yaml: bool, results: Path) -> None:
     """One table: rows, columns, runs, cost, runs shared with other tables."""
@@ -177,6 +178,7 @@ def eval_command(
     help="Whose numbers.",
 )
 @selection_options
+@plugin_option
 @results_option
 def table_command(
     table: str, scale: str, form: str | None, show: str, selection: Selection, results: Path
@@ -197,6 +199,7 @@ def table_command(
 @click.option("--group", help="The column group, where several have this row and column.")
 @scale_option
 @change_options
+@plugin_option
 @results_option
 def explain_command(
     table: str,
@@ -236,6 +239,7 @@ def explain_command(
     help="The file [default: figures/ in the results folder].",
 )
 @selection_options
+@plugin_option
 @results_option
 def plot_command(
     target: str, scale: str, form: str, out: Path | None, selection: Selection, results: Path
@@ -253,6 +257,7 @@ def plot_command(
 @click.argument("tables", nargs=-1, metavar="[TABLE]...", shell_complete=complete_specs)
 @scale_option
 @selection_options
+@plugin_option
 @results_option
 def status_command(
     tables: tuple[str, ...], scale: str, selection: Selection, results: Path

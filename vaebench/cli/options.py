@@ -100,7 +100,7 @@ def crew_options(command: Command) -> Command:
 
 
 def plugin_option(command: Command) -> Command:
-    """`--plugin`: import a user's modules, so that their methods and evaluators are registered."""
+    """`--plugin`: import a user's modules, so that what they register is known."""
     return click.option(
         "--plugin",
         "plugins",
@@ -108,7 +108,7 @@ def plugin_option(command: Command) -> Command:
         metavar="MODULE",
         expose_value=False,
         callback=lambda ctx, parameter, names: plugins.load(names),
-        help="A Python module of your own with methods or evaluators.",
+        help="A Python module of your own with methods, evaluators or data sets.",
     )(command)
 
 

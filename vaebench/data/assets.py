@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["original", "derived", "stand-in"]
@@ -52,7 +53,8 @@ Source = StoredFile | Archive
 @dataclass(frozen=True, kw_only=True)
 class Asset:
     """What is fetched under one name. `folders` are usual places of its files where a user has
-    them already, `by_hand` says where to get them if no mirror gives them."""
+    them already, `by_hand` says where to get them if no mirror gives them. What `lies_in` a folder
+    of the user's stays there."""
 
     name: str
     title: str
@@ -60,6 +62,7 @@ class Asset:
     files: tuple[StoredFile, ...] = ()
     folders: tuple[str, ...] = ()
     by_hand: str = ""
+    lies_in: Path | None = None
 
     @property
     def made_in_code(self) -> bool:

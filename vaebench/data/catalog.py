@@ -4,6 +4,8 @@ A new data set is one entry. Every checksum stands for bytes that were verified 
 published ones; where that was not possible it is None, and the store records the first it meets.
 """
 
+import re
+
 from vaebench.data.assets import Asset, Entry, StoredFile, Weights
 from vaebench.data.image_sets import (
     CELEBA,
@@ -63,6 +65,17 @@ CATALOG: dict[str, Entry] = {
 }
 
 WEIGHTS: dict[str, Weights] = {_INCEPTION.name: _INCEPTION}
+
+
+def register(entry: Entry) -> None:
+    """Add a data set of a user's to the catalogue, under a name that is not taken."""
+    if not re.fullmatch("[a-z0-9][a-z0-9.-]*", entry.name):
+        raise UserError(
+            f"{entry.name!r} cannot be a data set's name: expected small letters, digits, - and ."
+        )
+    if entry.name in WEIGHTS or CATALOG.get(entry.name, entry) != entry:
+        raise UserError(f"there is a data set or weights {entry.name!r} already; name yours anew")
+    CATALOG[entry.name] = entry
 
 
 def lookup(name: str) -> Entry:

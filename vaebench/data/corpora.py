@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vaebench.data.assets import Entry, StoredFile
 from vaebench.data.checksums import expected_sha256, named_sha256
 from vaebench.data.folder import fetch_command, stored_path
+from vaebench.data.placing import alone, record
 from vaebench.errors import UserError
 
 
@@ -31,6 +32,44 @@ class Corpus:
     def some(self, places: NDArray[np.int64]) -> "Corpus":
         """Those at `places`."""
         return Corpus([self.sentences[i] for i in places.tolist()], self.labels[places])
+
+
+def corpus(name: str, folder: Path | str) -> Entry:
+    """The data set of text files of a user's, which are read to count them: train.txt, test.txt
+    and, if there is one, valid.txt or validation.txt. It has classes if its lines have tabs."""
+    place = Path(folder).expanduser().absolute()
+    validation = next((v for v in ("valid.txt", "validation.txt") if (place / v).exists()), None)
+    names = {"train": "train.txt", "validation": validation, "test": "test.txt"}
+    parts = {part: place / name for part, name in names.items() if name}
+    found = {part: lines(_content(path), path) for part, path in parts.items()}
+    classes = 0
+    if _all_with_tab(found["train"], parts["train"]):
+        labels = {part: labelled(told, parts[part])[0] for part, told in found.items()}
+        classes = len(set(labels["train"]))
+    return Entry(
+        name=name,
+        title=f"Text in {place}",
+        kind="original",
+        splits={part: len(told) for part, told in found.items()},
+        shape=(),
+        classes=classes,
+        format="text",
+        terms="Your own.",
+        files=tuple(StoredFile(part, path.name, None, None) for part, path in parts.items()),
+        lies_in=place,
+    )
+
+
+def _all_with_tab(found: Sequence[str], path: Path) -> bool:
+    """Whether the lines have a label; UserError if only some have."""
+    with_tab = ["\t" in line for line in found]
+    if any(with_tab) and not all(with_tab):
+        number, other = with_tab.index(False) + 1, with_tab.index(True) + 1
+        raise UserError(
+            f"{path}: line {number} has no tab, but line {other} has one; "
+            "expected label<TAB>sentence in every line, or no tab in any"
+        )
+    return all(with_tab)
 
 
 def labelled(found: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
@@ -58,16 +97,18 @@ def classes_of(labels: Sequence[str]) -> list[str]:
 def checked_content(entry: Entry, file: StoredFile, folder: Path) -> bytes:
     """The bytes of a file of the catalogue, whose checksum is held against the expected one."""
     path = stored_path(entry, file, folder)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    content = _content(path)
     expected, found = expected_sha256(entry, file, folder), hashlib.sha256(content).hexdigest()
     if expected not in (None, found):
-        raise UserError(
-            f"{path}: expected {named_sha256(file, expected)}, found {found}; "
-            f"`{fetch_command(entry, folder)}` fetches it again"
-        )
+        told = f"expected {named_sha256(file, expected)}, found {found}"
+        mend = f"`{fetch_command(entry, folder)}` fetches it again"
+        if entry.lies_in:
+            told = f"it has changed since it was first used (sha256 {expected}, now {found})"
+            mend = f"name the corpus anew, or delete {folder / entry.name} and the results on it"
+        raise UserError(f"{path}: {told}; {mend}")
+    if entry.lies_in and expected is None:
+        with alone(folder / entry.name, lambda: None):
+            record(entry, file, folder, found)
     return content
 
 
@@ -127,3 +168,10 @@ def _numbered(labels: Sequence[str], names: Sequence[str], path: Path) -> NDArra
                 f"training file: {expected}"
             )
     return np.array([places[label] for label in labels], np.int64)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error

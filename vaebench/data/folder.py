@@ -23,8 +23,8 @@ def data_folder(given: Path | str | None = None) -> Path:
 
 
 def stored_path(entry: Asset, file: Source, folder: Path) -> Path:
-    """The place of a file in the data folder; of an archive, where it would be."""
-    return folder / entry.name / file.name
+    """The place of a file, mostly in the data folder; of an archive, where it would be."""
+    return (entry.lies_in or folder / entry.name) / file.name
 
 
 def fetch_command(entry: Asset, folder: Path) -> str:
