@@ -68,6 +68,9 @@ def test_the_example_runs(place):
     for command in commands:
         result = invoke(*command, *quick, "--results-dir", "r")
         assert result.exit_code == 0, result.output
+    explained = invoke("explain", "my-table.yaml", "DU-VAE", "NLL", *command[2:], *quick[:6])
+    assert "my-reviews (original), Text in" in explained.stdout, explained.output
+    assert ", tokenizer bpe 30" in explained.stdout
     assert re.search(r"\| VAE +\| +[0-9]+\.[0-9]", result.stdout), result.stdout
 
 

@@ -198,7 +198,10 @@ def _times(done: list[Seed]) -> Iterator[tuple[str, str]]:
 
 def _data(run: Run) -> str:
     entry = catalog.lookup(run.data.dataset)
-    view = run.data.model_dump(exclude_none=True, exclude={"dataset"})
+    view = run.data.model_dump(exclude_none=True, exclude={"dataset", "tokenizer"})
+    if run.data.tokenizer is not None:
+        told = run.data.tokenizer.model_dump(exclude_none=True).values()
+        view["tokenizer"] = " ".join(map(str, told))
     shown = "".join(f", {name} {value}" for name, value in view.items())
     return f"{entry.name} ({entry.kind}), {entry.title}{shown}"
 

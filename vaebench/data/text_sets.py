@@ -104,7 +104,7 @@ def _yahoo_file(part: str, told: str, size: int, sha256: str) -> StoredFile:
 
 YAHOO_DERIVED = Entry(
     name="yahoo-derived",
-    title="Yang et al.'s validation and test documents of Yahoo Answers, by topic, split anew",
+    title="Yahoo Answers by topic, of Yang et al.'s held-out files, split anew",
     kind="derived",
     splits={"train": 16_000, "validation": 2_000, "test": 2_000},
     shape=(),
@@ -144,7 +144,7 @@ def _sentiment_file(part: str, size: int, sha256: str) -> StoredFile:
 
 YELP_SHORT_DERIVED = Entry(
     name="yelp-short-derived",
-    title="Yelp sentences of Shen et al.'s dev and test files, by sentiment, split anew",
+    title="Yelp sentences by sentiment, of Shen et al.'s held-out files, split anew",
     kind="derived",
     splits={"train": 100_000, "validation": 10_000, "test": 10_000},
     shape=(),
@@ -185,7 +185,7 @@ YELP_SHORT_DERIVED = Entry(
 
 YELP_DERIVED = Entry(
     name="yelp-derived",
-    title="5,000 Yelp reviews with stars, lower-cased and tokenised",
+    title="Yelp reviews with stars, lower-cased and tokenised",
     kind="derived",
     splits={"train": 4_000, "validation": 500, "test": 500},
     shape=(),
