@@ -40,6 +40,14 @@ def heat_map(table, row="A"):
     return FigureSpec.model_validate({**HEAD, "kind": "heat-map", "sweep": sweep})
 
 
+def own_runs(row="A"):
+    runs = {key: tiny_spec()[key] for key in ("defaults", "groups", "columns", "rows", "seeds")}
+    panel = {
+        "title": "T", "table": HEAD["figure"], "row": row, "group": "G", "evaluation": "map",
+    }  # fmt: skip
+    return FigureSpec.model_validate({**HEAD, "kind": "scatter", "panels": [panel], "runs": runs})
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """The file of a table without a criterion: two rows, two seeds."""
@@ -100,9 +108,29 @@ def test_a_sweep_has_runs_of_its_own(tiny, monkeypatch, tmp_path):
     assert lines[1].startswith('igp-figure6,"latent = 2, hidden = 4",G,Rec.,,,missing,0,2')
 
 
+def test_panels_may_be_of_runs_of_its_own(monkeypatch, tmp_path):
+    figure = own_runs()
+    work = plan(figure, monkeypatch).work.values()
+    found = {
+        (w.run.arguments["posterior"], w.run.seed): {e.name for e in w.evaluations.values()}
+        for w in work
+    }
+    assert found == {
+        ("diagonal", 0): {"reconstruction", "map"},
+        ("diagonal", 1): {"reconstruction"},
+    }
+    monkeypatch.setattr(targets, "load_figure", lambda name: figure)
+    (path,) = find_targets(["igp-figure6"], "paper", EVERYTHING).write_summaries(Store(tmp_path))
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        ["igp-figure6", row, "G", "Rec."] for row in "AB"
+    ]
+
+
 def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypatch):
     monkeypatch.setattr(targets, "figure_paths", lambda: {"igp-figure6": None})
-    for figure, more in ((heat_map(tiny), ["igp-figure6"]), (scatter(tiny), [])):
+    own = ["igp-figure6"]
+    for figure, more in ((heat_map(tiny), own), (own_runs(), own), (scatter(tiny), [])):
         monkeypatch.setattr(targets, "load_figure", lambda name, figure=figure: figure)
         assert targets.runnable_targets() == [*targets.runnable_tables(), *more]
 
@@ -133,6 +161,11 @@ def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypa
             "which has no method",
         ),
         (
+            lambda tiny: own_runs("C"),
+            "cannot be run yet: the panel 'T' needs the row 'C' of igp-figure6 on 'G', "
+            "which has no method",
+        ),
+        (
             lambda tiny: scatter(tiny, run="second-stage"),
             "cannot be run yet: the panel 'T' needs the run 'second-stage', "
             "of which tiny has no column",
@@ -151,6 +184,7 @@ def test_a_figure_that_can_be_run_lacks_nothing(tiny):
     assert why_not_runnable(scatter(tiny)) is None
     assert why_not_runnable(line_plot(tiny)) is None
     assert why_not_runnable(heat_map(tiny)) is None
+    assert why_not_runnable(own_runs()) is None
 
 
 def test_every_panel_of_a_figure_is_shown(tmp_path):
@@ -164,6 +198,9 @@ def test_every_panel_of_a_figure_is_shown(tmp_path):
     sweep = invoke("show", "du-vae-figure2", "--results-dir", tmp_path).stdout
     assert "  NLL: du-vae-table1 DU-VAE (0.5, 0.9) · OMNIGLOT, with\n" in sweep
     assert "    p (keep) = 1, 0.9, 0.8, 0.7, 0.6\n" in sweep
+    planes = invoke("show", "du-vae-figure1", "--results-dir", tmp_path).stdout
+    assert "  (a) True latent space: 5 Gaussians, 2000 draws of them\n" in planes
+    assert "  (b) VAE: du-vae-figure1 VAE · Synthetic, aggregated_posterior points=200" in planes
     assert "  σ_z²: ar-elbo-table1 σ_z^2 against log σ_x^2, Stochastic encoding\n" in plot
 
 

@@ -3,10 +3,10 @@
 import copy
 
 import pytest
-from specs import write_spec
+from specs import column, write_spec
 
 from vaebench.errors import UserError
-from vaebench.registry.loading import read_figure
+from vaebench.registry.loading import load_table, own_table, published_cells, read_figure
 
 PANEL = {
     "title": "AE",
@@ -66,6 +66,21 @@ SWEEP = {
     },
 }
 
+OWN = {
+    "figure": "f",
+    "paper": "igp",
+    "caption": "c",
+    "kind": "latent-density",
+    "mixture": {"title": "true", "centres": [[0, 0], [1, 2]], "deviation": 0.5, "draws": 9},
+    "panels": [{**PANEL, "table": "f"}],
+    "runs": {
+        "groups": {"MNIST": {"data": {"dataset": "mnist"}}},
+        "columns": {"Rec.": column("reconstruction", "rec")},
+        "rows": {"AE": {"method": "igp.autoencoder", "arguments": {"latent": 2}}},
+        "scales": {"small": {"rows": {"AE": {"arguments": {"latent": 1}}}, "reduced": "it"}},
+    },
+}
+
 
 def read(folder, content):
     write_spec(folder, content, "figure.yaml")
@@ -115,6 +130,26 @@ def test_the_tables_of_a_figure_are_told_once(tmp_path):
     assert read(tmp_path, SWEEP).tables == ("igp-table12",)
 
 
+def test_runs_of_its_own_are_a_table_under_its_name(tmp_path):
+    figure = read(tmp_path, OWN)
+    assert figure.tables == ()
+    for scale, latent in (("paper", 2), ("small", 1)):
+        table = own_table(figure, scale)
+        assert (table.id, table.paper, table.source) == ("f", "igp", "f")
+        assert table.rows["AE"].arguments == {"latent": latent}
+        assert table.reduced == ("it" if scale == "small" else None)
+        assert table.runnable and not published_cells(table)
+
+
+def test_the_profile_of_the_paper_is_below_them(tmp_path):
+    runs = {**OWN["runs"], "profile": "images", "scales": {}}
+    panel = {**PANEL, "table": "f", "group": "OMNIGLOT"}
+    figure = read(tmp_path, {**OWN, "paper": "du-vae", "panels": [panel], "runs": runs})
+    table, theirs = own_table(figure, "smoke"), load_table("du-vae-table3", "smoke")
+    assert table.groups["OMNIGLOT"] == theirs.groups["OMNIGLOT"]
+    assert set(table.groups) == {"MNIST", "OMNIGLOT"}
+
+
 @pytest.mark.parametrize(
     ("content", "path", "value", "told"),
     [
@@ -144,6 +179,16 @@ def test_the_tables_of_a_figure_are_told_once(tmp_path):
         (SWEEP, "sweep.best", {"MNIST": [16, 0.4]}, "best.MNIST: no point of this group is drawn"),
         (SWEEP, "sweep.arguments.latent.values", [], "sweep.arguments.latent.values: "),
         (SWEEP, "sweep.arguments", {"K": {"name": "K", "values": [1]}}, "sweep.arguments: "),
+        (OWN, "kind", "scatter", "a figure of kind 'scatter' has no `mixture`"),
+        (OWN, "mixture.deviation", 0, "mixture.deviation: "),
+        (OWN, "mixture.centres", [[0]], "the key 'mixture.centres.0.1' is missing"),
+        (OWN, "panels.0.row", "EA", "panels.0.row: f: unknown row 'EA'; did you mean AE"),
+        (OWN, "panels.0.table", "igp-table12", "runs: no panel has the table 'f'"),
+        (OWN, "runs", None, "panels.0.table: unknown table 'f'"),
+        (OWN, "runs.rwos", {}, "runs: unknown key 'rwos'; did you mean rows"),
+        (OWN, "runs.rows.AE", {}, "runs: rows.AE: the key 'method' is missing"),
+        (OWN, "runs.profile", "imagse", "runs: profile: unknown profile 'imagse'"),
+        (OWN, "runs.scales", {"samll": {}}, "runs: scales: unknown scale 'samll'"),
         (PLOT, "axes.0.column", "IM", "axes.0.column: ar-elbo-table1: unknown column 'IM'"),
         (PLOT, "axes.0.groups", ["x"], "axes.0.group: ar-elbo-table1: unknown group 'x'"),
         (PLOT, "axes.0.groups", [], "axes.0.groups: "),

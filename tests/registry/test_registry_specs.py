@@ -5,7 +5,13 @@ import pytest
 from vaebench.data.catalog import CATALOG
 from vaebench.execution.plan import step_count
 from vaebench.registry.expansion import expand
-from vaebench.registry.loading import load_figure, load_table, paper_spec, published_cells
+from vaebench.registry.loading import (
+    load_figure,
+    load_table,
+    own_table,
+    paper_spec,
+    published_cells,
+)
 from vaebench.registry.names import PAPERS, SCALES, figure_paths, table_paths
 from vaebench.results.summary import stand_ins
 
@@ -89,9 +95,10 @@ def test_every_figure_draws_cells_that_exist(name):
     figure = load_figure(name)
     assert figure.id == name
     for panel in figure.all_panels():
-        table = load_table(panel.table)
+        own = panel.table == name
+        table = own_table(figure) if own else load_table(panel.table)
         printed = {(key.row, key.group) for key in published_cells(table)}
-        assert (panel.row, panel.group) in printed
+        assert (panel.row, panel.group) in printed or own
         if panel.row in table.rows and panel.group in table.groups:
             places = {(m.key.row, m.key.group) for m in expand(table).measurements}
             assert (panel.row, panel.group) in places
@@ -101,3 +108,18 @@ def test_every_figure_draws_cells_that_exist(name):
     if (sweep := figure.sweep) is not None:
         cells = published_cells(load_table(sweep.table))
         assert {(sweep.row, group, sweep.column) for group in sweep.groups} <= cells.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in figure_paths() if load_figure(name).runs])
+def test_a_figures_own_runs_obey_the_laws_of_tables(name):
+    figure = load_figure(name)
+    tables = {scale: expand(own_table(figure, scale)) for scale in SCALES}
+    drawn = {(panel.row, panel.group) for panel in figure.all_panels() if panel.table == name}
+    for scale, table in tables.items():
+        assert {(m.key.row, m.key.group) for m in table.measurements} == drawn
+        assert bool(table.spec.reduced) == (scale != "paper")
+        for run in table.runs.values():
+            assert run.data.dataset in CATALOG
+            assert step_count(run) >= 20
+            assert scale == "paper" or run.id not in tables["paper"].runs
+            assert scale != "smoke" or CATALOG[run.data.dataset].made_in_code

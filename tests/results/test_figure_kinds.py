@@ -12,6 +12,7 @@ from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.runs import Evaluation
 from vaebench.results.figures import draw, save
 from vaebench.results.figures.drawing import DPI, mathtext
+from vaebench.results.figures.latent_density import _COLOURS
 from vaebench.results.figures.scatter import _CLASSES, _PRIOR
 
 HEAD = {"figure": "toy-figure", "paper": "igp", "caption": ""}
@@ -325,10 +326,14 @@ def lab(color, sight):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.mark.parametrize(
+    "marks",
+    [[*_CLASSES, (_PRIOR, "o")], [(colour, "o") for colour in _COLOURS]],
+    ids=["scatter", "latent-density"],
+)
 @pytest.mark.parametrize("sight", SIGHT)
-def test_classes_can_be_told_apart_by_every_reader(sight):
+def test_classes_can_be_told_apart_by_every_reader(sight, marks):
     """A distance of 2.3 is just noticeable; marks of one shape are ten times that apart."""
-    marks = [*_CLASSES, (_PRIOR, "o")]
     for (one, shape), (other, its) in itertools.combinations(marks, 2):
         distance = np.linalg.norm(lab(one, SIGHT[sight]) - lab(other, SIGHT[sight]))
         assert distance > (23 if shape == its else 11.5)

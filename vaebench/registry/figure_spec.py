@@ -203,13 +203,6 @@ class FigureSpec(Strict):
         return self
 
     @model_validator(mode="after")
-    def _runs_are_drawn(self) -> "FigureSpec":
-        drawn = any(panel.table == self.figure for panel in self.all_panels())
-        if self.runs is not None and not drawn:
-            raise ValueError(f"runs: no panel has the table {self.figure!r}")
-        return self
-
-    @model_validator(mode="after")
     def _panels_are_whole(self) -> "FigureSpec":
         titles = {column.title for column in self.columns}
         for i, line in enumerate(self.lines):
@@ -226,4 +219,11 @@ class FigureSpec(Strict):
             self.named_panels()
         except UserError as error:
             raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _runs_are_drawn(self) -> "FigureSpec":
+        drawn = any(panel.table == self.figure for panel in self.all_panels())
+        if self.runs is not None and not drawn:
+            raise ValueError(f"runs: no panel has the table {self.figure!r}")
         return self

@@ -14,8 +14,8 @@ from vaebench.store.store import Store
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of the first Gaussian, in the middle, and of those around it.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")
+# Of the first Gaussian, in the middle, and of those around it; alike to no colour-blind reader.
+_COLOURS = ("#1f4fd8", "#cc3311", "#00b894", "#e8b800", "#882255")
 _LEVELS = 9
 _SIZE = 3.0  # points squared
 _INCHES = 2.15
@@ -88,7 +88,7 @@ def _contours(axis: "Axes", plane: _Plane) -> None:
 
 
 def _points(axis: "Axes", plane: _Plane) -> None:
-    colours = [COLOURS[label % len(COLOURS)] for label in plane.labels]
+    colours = [_COLOURS[label % len(_COLOURS)] for label in plane.labels]
     first, second = plane.points.T
     axis.scatter(first, second, s=_SIZE, c=colours, linewidths=0, rasterized=True)
     _frame(axis, plane)
