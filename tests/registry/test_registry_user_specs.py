@@ -106,7 +106,8 @@ def change(mapping, path, value=None):
         (["rows", "A", "method"], None, "rows.A: the key 'method' is missing"),
         (["rows", "A", "groups"], {"H": {}}, "rows.A.groups: unknown group 'H'; there are: G"),
         (["paper"], "ipg", "paper: unknown paper 'ipg'; did you mean igp?"),
-        (["profile"], ["images"], "profile: Input should be a valid string"),
+        (["profile"], 3, "profile: Input should be a valid"),
+        (["profile"], ["images", "image"], "profile: unknown profile 'image'"),
         (["profile"], "image", "profile: unknown profile 'image'; did you mean images?"),
         (
             ["published"],

@@ -1,8 +1,8 @@
 """The spec of a table: what the paper measures, never how."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from vaebench.errors import nearest
 from vaebench.registry.layout import Layout
@@ -118,6 +118,11 @@ class PaperSpec(Strict):
     )
 
 
+def _several(names: Any) -> Any:
+    """A single name as a list of one."""
+    return [names] if isinstance(names, str) else names
+
+
 class TableSpec(Strict):
     """One table of one paper at one scale."""
 
@@ -127,9 +132,8 @@ class TableSpec(Strict):
     published: str | None = None
     layout: Layout
     seeds: int = Field(default=1, ge=1)
-    profile: str | tuple[str, ...] | None = Field(
-        default=None,
-        description="the paper's profiles that this file is laid over, the last on top",
+    profile: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        default=(), description="what this file is laid over: profiles of its paper, one or more"
     )
     defaults: RunPart = RunPart()
     evaluations: dict[str, dict[str, Any]] = Field(

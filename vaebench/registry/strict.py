@@ -26,9 +26,9 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a typo is both), so it is told first.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = ".".join(str(part) for part in first["loc"])
+    parts, known = _walk(model, first["loc"])
+    path = ".".join(str(part) for part in parts)
     if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
         text = f"unknown key {path!r}; {nearest(str(first['loc'][-1]), known)}"
     elif first["type"] == "missing":
         text = f"the key {path!r} is missing"
@@ -39,10 +39,21 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     return text + (f" (and {more} more)" if more else "")
 
 
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys that are allowed at `path`, found by walking the field types."""
+def _walk(
+    model: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[list[int | str], list[str]]:
+    """The path to a place as a file has it, and the keys that are allowed there, found by walking
+    the field types: where one of several kinds is meant by its `name`, pydantic's path has that."""
     current: list[type[BaseModel]] = [model]
-    for part in path:
+    path: list[int | str] = []
+    for number, part in enumerate(location):
+        named = [kind for kind in current if len(current) > 1 and _is_named(kind, part)]
+        if named:
+            current = named
+            continue
+        path.append(part)
+        if number == len(location) - 1:
+            break
         # Index and mapping-key parts do not change the candidates; field names do.
         stepped = [
             inner
@@ -51,7 +62,13 @@ def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]
             for inner in _models_in(candidate.model_fields[str(part)].annotation)
         ]
         current = stepped or current
-    return sorted({name for candidate in current for name in candidate.model_fields})
+    return path, sorted({name for candidate in current for name in candidate.model_fields})
+
+
+def _is_named(kind: type[BaseModel], part: int | str) -> bool:
+    """Whether records of this kind have this `name`."""
+    field = kind.model_fields.get("name")
+    return field is not None and part in getattr(field.annotation, "__args__", ())
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
