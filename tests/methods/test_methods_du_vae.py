@@ -15,6 +15,7 @@ from vaebench.models.refined import RefinedModel
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_figure, load_table
 from vaebench.registry.names import SCALES
+from vaebench.registry.selection import Selection
 from vaebench.registry.sweeps import sweep_table
 from vaebench.training.aggressive import Aggressive
 from vaebench.training.semi_amortised import SemiAmortised
@@ -166,11 +167,34 @@ def test_du_iaf_has_flows_from_normalised_means():
 # One training a model, whatever shows it.
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_tables_and_figure_share_their_trainings(scale):
-    one, three = (expand(load_table(f"du-vae-table{n}", scale)) for n in (1, 3))
+def runs_of(table, scale, *groups):
+    found = expand(load_table(f"du-vae-{table}", scale), Selection(only=groups))
+    return found.runs.keys()
+
+
+def swept(scale, *groups):
     figure = load_figure("du-vae-figure2")
-    sweep = expand(sweep_table(figure, figure.sweep, scale))
-    assert (len(one.runs), len(three.runs), len(sweep.runs)) == (14, 11, 20)
-    assert len(one.runs.keys() & three.runs.keys()) == 10  # all but AE
-    assert len(one.runs.keys() & sweep.runs.keys()) == 3
+    return expand(sweep_table(figure, figure.sweep, scale), Selection(only=groups)).runs.keys()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_tables_and_figure_share_their_trainings_on_images(scale):
+    one, three = runs_of("table1", scale, "OMNIGLOT"), runs_of("table3", scale)
+    sweep = swept(scale, "OMNIGLOT")
+    assert (len(one), len(three), len(sweep)) == (14, 11, 20)
+    assert len(one & three) == 10  # all but AE
+    assert len(one & sweep) == 3
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("group", ["Yahoo", "Yelp"])
+def test_table_and_figure_share_their_trainings_on_text(group, scale):
+    one, sweep = runs_of("table1", scale, group), swept(scale, group)
+    assert (len(one), len(sweep), len(one & sweep)) == (14, 20, 3)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_short_text_has_its_own_trainings(scale):
+    two, fixed = runs_of("table2", scale), runs_of("tableS2", scale)
+    assert (len(two), len(fixed), len(two & fixed)) == (11, 5, 0)
+    assert len(runs_of("tableS1", scale)) == 5
