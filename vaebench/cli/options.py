@@ -73,7 +73,7 @@ def crew_options(command: Command) -> Command:
     @click.option(
         "--compile",
         is_flag=True,
-        help="Compile training: pays after some minutes a run, moves the last bits.",
+        help="Compile training on images: pays after some minutes a run, moves the last bits.",
     )
     @click.option(
         "--precision",

@@ -125,8 +125,10 @@ def _train(
     torch.manual_seed(run.seed)
     recipe = methods.build(run.method, data.info, run.arguments, inputs)
     trains = recipe.at(settings.precision, device)
+    # Text is large products of many shapes: each would be compiled anew, and for nothing.
+    compiles = settings.compile and not data.info.vocabulary
     trained = train(
-        trains.compiled() if settings.compile else trains,
+        trains.compiled() if compiles else trains,
         here,
         run.training,
         seed=run.seed,
