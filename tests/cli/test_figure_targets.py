@@ -196,7 +196,7 @@ def test_every_panel_of_a_figure_is_shown(tmp_path):
     assert sum("· run second-stage, sample_images" in line for line in panels) == 13
     plot = invoke("show", "ar-elbo-figure-oversmoothing", "--results-dir", tmp_path).stdout
     sweep = invoke("show", "du-vae-figure2", "--results-dir", tmp_path).stdout
-    assert "  NLL: du-vae-table1 DU-VAE (0.5, 0.9) · OMNIGLOT, with\n" in sweep
+    assert "  NLL: du-vae-table1 DU-VAE (0.5, 0.9) · Yahoo, Yelp, OMNIGLOT, with\n" in sweep
     assert "    p (keep) = 1, 0.9, 0.8, 0.7, 0.6\n" in sweep
     planes = invoke("show", "du-vae-figure1", "--results-dir", tmp_path).stdout
     assert "  (a) True latent space: 5 Gaussians, 2000 draws of them\n" in planes
