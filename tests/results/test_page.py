@@ -109,6 +109,22 @@ def test_notes_give_dialects_criterion_assumptions_and_misprints(toy):
     )
 
 
+def test_what_is_the_same_of_neighbouring_columns_is_told_once(toy):
+    complete(toy)
+    rec, one = toy.spec["columns"]["AU"], toy.spec["columns"]["One"]
+    toy.spec["columns"] |= dict.fromkeys("abcdefg", rec) | {"x": one, "y": one, "h": rec}
+    assert page(toy).notes[2:5] == (
+        "AU: au@test, nats, mean of 3",
+        "One: rec@test, nats",
+        "Kind: kind@test, nats",
+    )
+    assert page(toy).notes[5:8] == (
+        "a to g: au@test, nats, mean of 3",
+        "x, y: rec@test, nats",
+        "h: au@test, nats, mean of 3",
+    )
+
+
 def test_findings_stand_by_the_numbers_of_their_scale(toy):
     toy.spec["findings"] = {"paper": ["It holds."], "smoke": ["It runs."]}
     told = "Finding of the suite's own runs: It holds."

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from vaebench.data import catalog
@@ -160,11 +161,21 @@ def _notes(expansion: Expansion, ours: bool, found: Iterable[str]) -> list[str]:
     spec = expansion.spec
     notes = [f"Finding of the suite's own runs: {text}" for text in found]
     if ours:
-        for name, column in spec.columns.items():
-            how = {"best": f"best of {spec.seeds}", "mean": f"mean of {spec.seeds}", "single": ""}
-            parts = [column.dialect, column.unit, how[column.aggregation]]
-            notes.append(f"{name}: " + ", ".join(part for part in parts if part))
+        told = {name: _measure_of(column, spec) for name, column in spec.columns.items()}
+        for text, names in groupby(told, key=lambda name: told[name]):
+            notes.append(f"{_together(list(names))}: {text}")
         if spec.select is not None and any(c.aggregation == "best" for c in spec.columns.values()):
             notes.append(f"best: {spec.select.says}")
         notes += [f"Assumption: {text}" for text in spec.assumptions]
     return notes + [f"Misprint: {text}" for text in spec.misprints]
+
+
+def _measure_of(column: Column, spec: TableSpec) -> str:
+    """What a column is, in a line."""
+    how = {"best": f"best of {spec.seeds}", "mean": f"mean of {spec.seeds}", "single": ""}
+    return ", ".join(filter(None, (column.dialect, column.unit, how[column.aggregation])))
+
+
+def _together(names: list[str]) -> str:
+    """Neighbouring columns of which the same is told: `A, B`, and `A to F` of more than five."""
+    return ", ".join(names) if len(names) <= 5 else f"{names[0]} to {names[-1]}"
