@@ -198,3 +198,11 @@ def test_short_text_has_its_own_trainings(scale):
     two, fixed = runs_of("table2", scale), runs_of("tableS2", scale)
     assert (len(two), len(fixed), len(two & fixed)) == (11, 5, 0)
     assert len(runs_of("tableS1", scale)) == 5
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_sentences_are_shown_of_a_model_of_table_2(scale):
+    two = {m.key.row: m.runs for m in expand(load_table("du-vae-table2", scale)).measurements}
+    for name in ("S3", "S4"):
+        shown = expand(load_table(f"du-vae-table{name}", scale)).runs
+        assert list(shown) == [run.id for run in two["DU-VAE (0.5, 0.8)"]]
