@@ -1,11 +1,12 @@
 """The statistics and the baselines of the throughput suite; nothing here is timed."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from fixtures import at
+from fixtures import at, within
 
 from vaebench.data.dataset import Batch
 
@@ -105,3 +106,46 @@ def test_the_plain_way_of_du_vae_has_our_loss_and_gradients(script):
 def test_the_plain_mutual_information_is_ours(script):
     pair = script("du_vae").build_information(script("cases").Numerics("cpu", 1, "default"), 1)
     assert pair.difference < 1e-6
+
+
+def test_the_plain_way_of_text_has_our_loss_and_gradients(script, monkeypatch):
+    text, plain = script("text"), script("text_plain")
+    sizes = {"VOCABULARY": 30, "EMBEDDING": 6, "HIDDEN": 8, "LATENT": 3, "WORDS": 5, "SIZE": 4}
+    for name, size in sizes.items():
+        monkeypatch.setattr(text, name, size)
+        monkeypatch.setattr(plain, name, size, raising=False)
+    monkeypatch.setattr(text, "INFO", replace(text.INFO, vocabulary=30, longest=6))
+    recipe, theirs, batch = text.recipe(), plain.PlainVae(), text.data().take(torch.arange(4))
+    text.share_weights(recipe.model, theirs)
+    recipe.model.eval()
+    theirs.eval()
+    torch.manual_seed(0)
+    loss = recipe.objective(recipe.model, batch, at(1))["loss"]
+    torch.manual_seed(0)
+    expected = theirs.loss(batch.x)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    expected.backward()
+    found = text.renamed(recipe.model)
+    for name, weight in theirs.named_parameters():
+        torch.testing.assert_close(found[name].grad, weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_plain_likelihood_of_a_sentence_is_ours(script, monkeypatch):
+    """In expectation of the noise, which is drawn in other chunks."""
+    text, plain = script("text"), script("text_plain")
+    for name, size in {"VOCABULARY": 30, "EMBEDDING": 6, "HIDDEN": 8, "LATENT": 3}.items():
+        monkeypatch.setattr(text, name, size)
+        monkeypatch.setattr(plain, name, size)
+    monkeypatch.setattr(text, "WORDS", 5)
+    monkeypatch.setattr(text, "INFO", replace(text.INFO, vocabulary=30, longest=6))
+    model, theirs, x = (
+        text.recipe().model.eval(),
+        plain.PlainVae().eval(),
+        text.data().take(torch.arange(3)).x,
+    )
+    text.share_weights(model, theirs)
+    torch.manual_seed(0)
+    ours = torch.stack([text.importance_log_likelihoods(model, x, 500) for _ in range(20)])
+    plainly = torch.stack([-theirs.nll(x) for _ in range(20)])
+    assert within(ours.exp() - plainly.exp(), 0.0)

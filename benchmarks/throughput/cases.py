@@ -13,7 +13,7 @@ from vaebench.data.dataset import Batch, DataInfo, ImageSplit, Split
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Adam, Optimizer, Training
 from vaebench.training.allocator import keep_freed_memory
-from vaebench.training.loop import epoch_order
+from vaebench.training.batching import epoch_order
 from vaebench.training.numerics import Numerics
 from vaebench.training.procedures import Objective, Setting
 from vaebench.training.recipe import Recipe
@@ -39,13 +39,15 @@ class Pair:
 @dataclass(frozen=True)
 class Case:
     """`build` makes the sides, each turn of which is `steps` steps long; without a `target` the
-    ratio is only reported. A case with long steps has at most so many `rounds`."""
+    ratio is only reported, and without a `share` ours of the float32 peak. A case with long steps
+    has at most so many `rounds`."""
 
     name: str
     build: Callable[[Numerics, int], Pair]
     steps: int
     target: float | None = None
     rounds: int | None = None
+    share: float | None = None
 
 
 def images(info: DataInfo) -> Tensor:

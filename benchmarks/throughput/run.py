@@ -20,13 +20,14 @@ import igp
 import peak
 import pythae_case
 import seeds
+import text
 from cases import Case, Skipped
 from timing import Side, Turn, cpu_ratios, interleave, ratios, spread
 from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-MODULES = (igp, ar_elbo, du_vae, pythae_case)
+MODULES = (igp, ar_elbo, du_vae, text, pythae_case)
 CASES = {case.name: case for module in MODULES for case in module.CASES}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
@@ -108,9 +109,15 @@ def run(case: Case, chosen: Numerics, rounds: int, found: peak.Peak) -> dict[str
         verdict = "reached" if clock.median >= case.target else "not reached"
         verdict = verdict if found.gains else f"not demanded ({verdict})"
         print(f"  at least {case.target}x: {verdict}")
+    if case.share is not None:
+        reached = sides[pair.ours.name]["share_of_peak"] >= case.share
+        print(
+            f"  at least {100 * case.share:.0f} % of the peak: {'' if reached else 'not '}reached"
+        )
     return {
         "steps": case.steps,
         "target": case.target,
+        "share": case.share,
         "verdict": verdict,
         "ratio": asdict(clock),
         "cpu_ratio": asdict(cpu),

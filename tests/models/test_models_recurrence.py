@@ -1,5 +1,7 @@
 """The routes of the LSTM layer against torch's cell, step by step, and against calculus."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -80,6 +82,20 @@ def test_plain_steps_have_second_derivatives():
             return torch.func.functional_call(lstm, weights, values[:3])[1:3]
 
     assert torch.autograd.gradgradcheck(function, (*parts, *lstm.parameters()))
+
+
+def test_so_they_have_in_bfloat16():
+    lstm, (inputs, *state) = layer(torch.float32)
+    slopes = []
+    for way in (nullcontext, twice_differentiable):
+        with torch.autocast("cpu", torch.bfloat16), way():
+            outputs = lstm(inputs, *state)
+        (slope,) = torch.autograd.grad(outputs.float().square().sum(), inputs, create_graph=True)
+        slopes.append(slope.sum())
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slopes[0].backward(retain_graph=True)
+    slopes[1].backward()
+    assert (inputs.grad != 0).all()
 
 
 def test_torchs_kernel_comes_back_after_the_plain_steps():
