@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -330,3 +331,23 @@ def test_every_kind_of_parameter_has_its_bound(biases):
         bound = 0.1 if "embedding" in name else biases if "bias" in name else 0.01
         assert values.abs().max() <= bound
         assert values.abs().max() >= 0.8 * bound and abs(values.mean()) <= 0.3 * bound
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+def test_a_gpu_scores_as_a_cpu_does():
+    model, z = decoder(), codes(2)
+    expected, found = [], []
+    for device, results in (("cpu", expected), ("cuda", found)):
+        model, x, here = model.to(device), PADDED.to(device), z.to(device).requires_grad_()
+        with torch.no_grad():
+            results.append(model.log_prob(x, here))
+        for way in (nullcontext, twice_differentiable):
+            with way():
+                scores = model.log_prob(x, here)
+            twice = way is twice_differentiable
+            (slope,) = torch.autograd.grad(scores.square().sum(), here, create_graph=twice)
+            results += [scores, slope]
+        results.append(torch.autograd.grad(slope.square().sum(), model.output.weight)[0])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-9, atol=1e-9)
