@@ -214,7 +214,7 @@ def test_the_list_says_what_is_there_and_measured(finished, tmp_path):
     text = ok("list", "--results-dir", tmp_path).stdout
     names = [line.split()[0] for line in text.splitlines()]
     assert names[:2] == ["id", "du-vae-table1"]
-    assert len([name for name in names if "-table" in name]) == 27
+    assert len([name for name in names if "-table" in name]) == 29
     for paper in PAPERS:
         part = ok("list", "--paper", paper, "--results-dir", tmp_path).stdout.splitlines()[1:]
         assert part and all(line.startswith(f"{paper}-") for line in part)

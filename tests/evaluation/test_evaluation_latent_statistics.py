@@ -56,7 +56,7 @@ def measured(model, threshold=THRESHOLD, seed=3):
 @pytest.mark.parametrize("kind", ["diagonal", "isotropic", "joint", "delta", "du"])
 def test_the_values_are_those_of_the_posteriors_of_the_test_set(kind, monkeypatch):
     monkeypatch.setattr(encoding, "CHUNK", 16)
-    monkeypatch.setattr(module, "_BATCH", 10)
+    monkeypatch.setattr(module, "_IMAGES", 10)
     model = model_of(kind)
     found = measured(model)
     assert list(found) == NAMES
