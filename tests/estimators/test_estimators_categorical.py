@@ -77,6 +77,39 @@ def test_a_second_pass_backwards_gives_the_same(equal):
         torch.testing.assert_close(again, before, rtol=1e-13, atol=1e-14)
 
 
+def drawn_bias():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(CLASSES, dtype=F64, generator=generator).requires_grad_()
+
+
+def with_bias(h, weight, bias, targets, equal):
+    return linear_log_likelihood(h, weight, targets, equal=equal, bias=bias)
+
+
+@equal
+@pytest.mark.parametrize("weights", ["equal", "different"])
+def test_a_bias_is_added_to_the_logits(equal, weights):
+    h, weight, targets = draw()
+    leaves = h, weight, drawn_bias()
+    outer = torch.full((ROWS,), -0.3) if weights == "equal" else torch.randn(ROWS)
+    found = with_bias(*leaves, targets, equal)
+    expected = -F.cross_entropy(F.linear(*leaves), targets, reduction="none")
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+    ours, theirs = (
+        torch.autograd.grad((values * outer).sum(), leaves) for values in (found, expected)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
+@equal
+def test_with_a_bias_both_derivatives_are_those_of_finite_differences(equal):
+    h, weight, targets = draw(rows=4)
+    leaves = h, weight, drawn_bias()
+    assert torch.autograd.gradcheck(lambda *p: with_bias(*p, targets, equal), leaves)
+    assert torch.autograd.gradgradcheck(lambda *p: with_bias(*p, targets, equal), leaves)
+
+
 def test_logits_far_from_zero_are_no_trouble():
     targets = torch.tensor([0, 1])
     weight, h = torch.tensor([[1.0], [-1.0]]), torch.tensor([[300.0], [300.0]])

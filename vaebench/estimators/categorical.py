@@ -18,8 +18,11 @@ _LOGITS, _LOGITS_ELSEWHERE = 640 * 20_001, 8_192 * 20_001
 _BLOCK = 64 * 20_001  # logits that stay in a CPU's cache between two passes over them
 
 
-def linear_log_likelihood(h: Tensor, weight: Tensor, targets: Tensor, *, equal: bool) -> Tensor:
-    """log softmax(h weight^T)[target] in nats: h [M, H], weight [V, H], targets [M] -> [M].
+def linear_log_likelihood(
+    h: Tensor, weight: Tensor, targets: Tensor, *, equal: bool, bias: Tensor | None = None
+) -> Tensor:
+    """log softmax(h weight^T + bias)[target] in nats: h [M, H], weight [V, H], targets [M], bias
+    [V] -> [M].
 
     `equal` says that the rows are expected to have equal weights in the loss: where they have,
     training is faster, and where they have not, slower, on CPUs. Under autocast the products are
@@ -28,66 +31,87 @@ def linear_log_likelihood(h: Tensor, weight: Tensor, targets: Tensor, *, equal: 
     kind = h.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     function: Any = _LinearLogLikelihood.apply
-    result: Tensor = function(h.to(weight.dtype), weight, targets, equal and kind == "cpu", dtype)
+    ahead = equal and kind == "cpu"
+    result: Tensor = function(h.to(weight.dtype), weight, bias, targets, ahead, dtype)
     return result
+
+
+def logits(h: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor) -> Tensor:
+    """h weight^T + bias, written into `out` [M, V]."""
+    if bias is None:
+        return torch.mm(h, weight.t(), out=out)
+    return torch.addmm(bias, h, weight.t(), out=out)
 
 
 class _LinearLogLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, weight: Tensor, targets: Tensor, ahead: bool, dtype: torch.dtype
+        ctx: Any,
+        h: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        ahead: bool,
+        dtype: torch.dtype,
     ) -> Tensor:
-        ctx.save_for_backward(h, weight, targets)
+        ctx.save_for_backward(h, weight, bias, targets)
         ctx.dtype = dtype
         ahead = ahead and any(ctx.needs_input_grad)
-        result, ctx.slopes = _in_chunks(h, weight, targets, None, dtype, slopes=ahead)
+        result, ctx.slopes = _in_chunks(h, weight, bias, targets, None, dtype, slopes=ahead)
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         slopes: Any
-        h, weight, targets = ctx.saved_tensors
+        h, weight, bias, targets = ctx.saved_tensors
         if torch.is_grad_enabled():
-            slopes = _differentiable_slopes(h, weight, targets, gradient)
+            slopes = _differentiable_slopes(h, weight, bias, targets, gradient)
         elif ctx.slopes is not None and bool((gradient == gradient[:1]).all()):
             slopes = ctx.slopes
             for made in slopes:
                 made.mul_(gradient[0] if len(gradient) else 1.0)
         else:
-            _, slopes = _in_chunks(h, weight, targets, gradient, ctx.dtype, slopes=True)
+            _, slopes = _in_chunks(h, weight, bias, targets, gradient, ctx.dtype, slopes=True)
         ctx.slopes = None  # multiplied in place, so not for another backward pass
-        return *slopes, None, None, None
+        to_h, to_weight, *to_bias = slopes
+        return to_h, to_weight, to_bias[0] if to_bias else None, None, None, None
 
 
 def _in_chunks(
     h: Tensor,
     weight: Tensor,
+    bias: Tensor | None,
     targets: Tensor,
     gradient: Tensor | None,
     dtype: torch.dtype,
     *,
     slopes: bool,
-) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-    """The log-likelihoods [M], and if wanted the gradients of h and weight, from a `gradient` [M]
-    of the log-likelihoods or from ones."""
+) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    """The log-likelihoods [M], and if wanted the gradients of h, weight and, if there is one, the
+    bias, from a `gradient` [M] of the log-likelihoods or from ones."""
     result = weight.new_empty(len(h))
     most = _LOGITS if h.device.type == "cpu" else _LOGITS_ELSEWHERE
     size = max(1, min(len(h), most // len(weight)))
     rows, columns = h.to(dtype), weight.to(dtype)
+    offset = None if bias is None else bias.to(dtype)
     buffer = columns.new_empty(size, len(weight))
     to_h = torch.empty_like(h) if slopes else None
     to_weight = torch.zeros_like(weight) if slopes else None
+    to_bias = torch.zeros_like(bias) if slopes and bias is not None else None
     for start in range(0, len(h), size):
         part = slice(start, start + size)
         some = rows[part]
-        products = torch.mm(some, columns.t(), out=buffer[: len(some)])
+        products = logits(some, columns, offset, out=buffer[: len(some)])
         _score(products, targets[part], result[part], slopes=slopes)
         if to_h is None or to_weight is None:
             continue
-        weights = -1.0 if gradient is None else -gradient[part, None].to(dtype)
+        weights = rows.new_tensor(-1.0) if gradient is None else -gradient[part, None].to(dtype)
         to_h[part] = torch.mm(products, columns).mul_(weights)
         _add_product(to_weight, products.t(), some * weights)
-    return result, None if to_h is None or to_weight is None else (to_h, to_weight)
+        if to_bias is not None:
+            _add_product(to_bias[:, None], products.t(), weights.expand(len(some), 1))
+    made = tuple(slope for slope in (to_h, to_weight, to_bias) if slope is not None)
+    return result, made or None
 
 
 def _score(logits: Tensor, targets: Tensor, out: Tensor, *, slopes: bool) -> None:
@@ -113,9 +137,10 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _differentiable_slopes(
-    h: Tensor, weight: Tensor, targets: Tensor, gradient: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The gradients of h and weight as functions of all that they depend on."""
-    probabilities = torch.softmax(F.linear(h, weight), 1)
+    h: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, gradient: Tensor
+) -> tuple[Tensor, ...]:
+    """The gradients of h, weight and bias as functions of all that they depend on."""
+    probabilities = torch.softmax(F.linear(h, weight, bias), 1)
     slopes = (F.one_hot(targets, len(weight)) - probabilities) * gradient[:, None]
-    return slopes @ weight, slopes.t() @ h
+    products = slopes @ weight, slopes.t() @ h
+    return products if bias is None else (*products, slopes.sum(0))

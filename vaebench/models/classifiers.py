@@ -1,4 +1,4 @@
-"""Convolutional classifiers, whose features measure distances between images."""
+"""Classifiers, and the convolutional ones whose features measure distances between images."""
 
 import math
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """Images [B, C, H, W] in [0, 1] -> logits, by a linear layer on `features` [B, F]."""
+    """Data, such as images [B, C, H, W] in [0, 1] -> logits, by a linear layer on `features`."""
 
     def __init__(self, features: nn.Module, size: int, outputs: int) -> None:
         super().__init__()
         self.body = features
         self.output = nn.Linear(size, outputs)
 
-    def features(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, F]."""
-        found: Tensor = self.body(images)
+    def features(self, x: Tensor) -> Tensor:
+        """[B, *shape] -> [B, F]."""
+        found: Tensor = self.body(x)
         return found
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.features(images))
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.features(x))
         return logits
 
 

@@ -33,6 +33,17 @@ class GaussianHead(nn.Module):
         return GaussianPosterior(self.mean(h), self.log_variance(h))
 
 
+def untied(head: GaussianHead) -> GaussianHead:
+    """A diagonal head that begins as an isotropic one: its layer of log variances, repeated for
+    every dimension (IGP, Section 5.2)."""
+    latent, features = head.mean.weight.shape
+    free = GaussianHead(features, latent, isotropic=False).to(head.mean.weight)
+    with torch.no_grad():
+        for name, values in free.named_parameters():
+            values.copy_(head.get_parameter(name))  # a row fills all rows
+    return free
+
+
 class GlobalGaussianHead(nn.Module):
     """A linear map to the mean and one variance for all dimensions and data (AR-ELBO, Eq. 4).
 

@@ -60,7 +60,8 @@ class LstmDecoder(nn.Module):
 
     With `initial_state`, z also makes the state before the first word: the cell is a linear map of
     it and the hidden state its tanh; otherwise that is zero. `dropout` is that of word embeddings
-    and of outputs. Sentences of `longest` ids at most are drawn.
+    and of outputs. Sentences of `longest` ids at most are drawn. `keras_biases` are one a gate and
+    one a word; otherwise gates have two and words none.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class LstmDecoder(nn.Module):
         longest: int,
         *,
         initial_state: bool,
+        keras_biases: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
@@ -80,8 +82,8 @@ class LstmDecoder(nn.Module):
         self.dropout, self.longest = dropout, longest
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.initial = nn.Linear(latent, hidden, bias=False) if initial_state else None
-        self.lstm = Lstm(embedding + latent, hidden)
-        self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.lstm = Lstm(embedding + latent, hidden, one_bias=keras_biases)
+        self.output = nn.Linear(hidden, vocabulary, bias=keras_biases)
 
     @property
     def constant_variance(self) -> None:
@@ -100,7 +102,7 @@ class LstmDecoder(nn.Module):
         outputs = self.lstm(inputs, *self._initial(z.flatten(0, 1)))
         h = F.dropout(outputs, self.dropout, self.training).flatten(0, 1)
         targets = x[:, 1:].t()[:, None].expand(-1, samples, -1).flatten()
-        scores = _scores(h, self.output.weight, targets, equal=samples == 1)
+        scores = _scores(h, self.output, targets, equal=samples == 1)
         return scores.view(-1, samples, size).sum(0)
 
     def mean(self, z: Tensor) -> Tensor:
@@ -170,7 +172,7 @@ class LstmDecoder(nn.Module):
             torch.addmm(code, hidden, of_hidden.t(), out=gates)
             gates.view(samples, size, -1).add_(F.linear(self.embedding(shown), of_words))
             hidden, cell = recurrence.step(gates, cell)
-            torch.mm(hidden, self.output.weight.t(), out=logits)
+            categorical.logits(hidden, self.output.weight, self.output.bias, out=logits)
             torch.log_softmax(logits, 1, out=logits)
             targets = wanted.repeat(samples)
             scores = logits.gather(1, targets[:, None])[:, 0]
@@ -206,14 +208,19 @@ def uniform(module: nn.Module, *, weights: float, biases: float, embeddings: flo
     return module
 
 
-def _scores(h: Tensor, weight: Tensor, targets: Tensor, *, equal: bool) -> Tensor:
+def _scores(h: Tensor, output: nn.Linear, targets: Tensor, *, equal: bool) -> Tensor:
     """The log-likelihoods of targets [M] from features [M, H]; those of padding are zero."""
+
+    def score(h: Tensor, targets: Tensor) -> Tensor:
+        return categorical.linear_log_likelihood(
+            h, output.weight, targets, equal=equal, bias=output.bias
+        )
+
     counted = targets != PAD
     if h.device.type != "cpu":  # which would have to be waited for
-        scores = categorical.linear_log_likelihood(h, weight, targets, equal=equal)
-        return torch.where(counted, scores, 0)
+        return torch.where(counted, score(h, targets), 0)
     if bool(counted.all()):
-        return categorical.linear_log_likelihood(h, weight, targets, equal=equal)
+        return score(h, targets)
     (rows,) = counted.nonzero(as_tuple=True)
-    some = categorical.linear_log_likelihood(h[rows], weight, targets[rows], equal=equal)
+    some = score(h[rows], targets[rows])
     return some.new_zeros(len(h)).index_put((rows,), some)

@@ -41,12 +41,18 @@ class Weights(NamedTuple):
 
 
 class Lstm(nn.Module):
-    """Inputs [T, N, I], with the state before them or zeros -> hidden states [T, N, H]."""
+    """Inputs [T, N, I], with the state before them or zeros -> hidden states [T, N, H].
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    A gate has torch's two biases, of which only the sum matters, or `one_bias` as in Keras.
+    """
+
+    def __init__(self, inputs: int, hidden: int, *, one_bias: bool = False) -> None:
         super().__init__()
-        self.hidden = hidden
+        self.hidden, self.one_bias = hidden, one_bias
         self.layer = nn.LSTM(inputs, hidden)
+        if one_bias:
+            del self.layer.bias_hh_l0
+            self.layer.bias_hh_l0 = nn.Buffer(torch.zeros(4 * hidden), persistent=False)
 
     @property
     def weights(self) -> Weights:
