@@ -21,13 +21,17 @@ from vaebench.models.heads import (
 )
 from vaebench.models.latent import glorot_uniform
 from vaebench.models.posteriors import DeltaPosterior
-from vaebench.models.priors import StandardGaussian
+from vaebench.models.priors import MixturePrior, StandardGaussian
 
 SHAPE = (1, 2, 2)
 LATENT = 3
 
 ENCODERS = {"mlp": lambda: MlpEncoder(SHAPE, [7, 5])}
-PRIORS = {"standard": lambda: StandardGaussian(LATENT)}
+PRIORS = {
+    "standard": lambda: StandardGaussian(LATENT),
+    "mixture": lambda: MixturePrior(LATENT, 5, isotropic=False),
+    "isotropic-mixture": lambda: MixturePrior(LATENT, 5, isotropic=True),
+}
 DECODERS = {"bernoulli-mlp": lambda: BernoulliMlpDecoder(LATENT, [5, 7], SHAPE)}
 TESTED = {
     "encoders": {MlpEncoder},
@@ -40,7 +44,7 @@ TESTED = {
         NormalisedMean,
         VarianceDropout,
     },
-    "priors": {StandardGaussian},
+    "priors": {StandardGaussian, MixturePrior},
     "decoders": {BernoulliMlpDecoder},
 }
 
