@@ -10,7 +10,9 @@ from hypothesis.extra.numpy import arrays
 from vaebench.estimators.latents import (
     active_units,
     conditional_entropy,
+    log_determinant_of_covariance,
     mean_pairwise_divergence,
+    squared_norm_of_mean,
 )
 
 law = settings(deadline=None, max_examples=40)
@@ -107,3 +109,28 @@ def test_the_entropy_is_the_mean_over_data_of_sums_over_dimensions():
     each = 0.5 * (np.log(2 * np.pi * np.e) + log_variances)
     found = conditional_entropy(torch.from_numpy(log_variances))
     assert found == pytest.approx(each.sum(1).mean(), rel=1e-12)
+
+
+@law
+@given(codes)
+def test_the_shape_of_codes_is_that_of_their_moments(z):
+    found = torch.from_numpy(z)
+    assert squared_norm_of_mean(found) == pytest.approx((z.mean(0) ** 2).sum(), abs=1e-12)
+    eigenvalues = np.linalg.eigvalsh(np.atleast_2d(np.cov(z, rowvar=False)))
+    if eigenvalues[0] > 1e-6:
+        expected = np.log(eigenvalues).sum()
+        assert log_determinant_of_covariance(found) == pytest.approx(expected, abs=1e-6)
+
+
+def test_stretching_a_dimension_adds_the_logarithm_of_its_square():
+    z = torch.randn(500, 3, generator=torch.manual_seed(0))
+    before = log_determinant_of_covariance(z)
+    stretched = z * torch.tensor([1.0, 3.0, 1.0]) + 5
+    assert log_determinant_of_covariance(stretched) == pytest.approx(before + np.log(9), rel=1e-5)
+    one = z[:, :1] / z[:, :1].std()
+    assert log_determinant_of_covariance(one) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_dimension_that_repeats_another_has_no_volume():
+    z = torch.ones(9, 2)
+    assert log_determinant_of_covariance(z) == -np.inf and squared_norm_of_mean(z) == 2

@@ -1,5 +1,6 @@
 """Statistics of latent codes and of Gaussian posteriors, in float64 and nats."""
 
+import torch
 from torch import Tensor
 
 from vaebench.estimators.gaussian import LOG_2PI
@@ -31,3 +32,14 @@ def mean_pairwise_divergence(means: Tensor, log_variances: Tensor) -> float:
 def conditional_entropy(log_variances: Tensor) -> float:
     """CE, the mean entropy of Gaussians with log variances [N, K] (DU-VAE, Eq. 5)."""
     return 0.5 * float((log_variances.double() + LOG_2PI + 1).mean(0).sum())
+
+
+def squared_norm_of_mean(z: Tensor) -> float:
+    """||E[z]||^2 of draws [N, K] of the aggregated posterior (IGP, Table 8)."""
+    return float(z.double().mean(0).square().sum())
+
+
+def log_determinant_of_covariance(z: Tensor) -> float:
+    """log det Cov[z] in nats of draws [N, K], divided by N - 1 (IGP, Table 8)."""
+    covariance = torch.cov(z.double().t()).view(z.shape[1], z.shape[1])
+    return float(torch.linalg.slogdet(covariance).logabsdet)

@@ -49,6 +49,11 @@ def sampled(decoder: WordDecoder, z: Tensor, longest: int) -> Tensor:
     return _walk(decoder, z, longest, draw)
 
 
+def word_counts(found: Tensor) -> Tensor:
+    """How many words each of the sentences [N, T] has, without </s>: [N]."""
+    return ((found != PAD) & (found != EOS)).sum(1)
+
+
 def _walk(
     decoder: WordDecoder, z: Tensor, longest: int, choose: Callable[[Tensor], Tensor]
 ) -> Tensor:
