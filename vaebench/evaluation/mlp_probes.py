@@ -1,0 +1,88 @@
+"""Classifiers of two hidden layers on frozen codes, several trained at once (IGP, Section 4.2).
+
+Shapes: P probes, N codes of size K, B of a batch, C classes.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from vaebench.data.draws import permutation
+
+_TRAINED, _FITTED = 0.8, 0.8
+
+
+class Probes(nn.Module):
+    """Dense layers of ReLUs of the sizes `hidden` and one of logits, of `count` classifiers."""
+
+    def __init__(self, count: int, latent: int, hidden: Sequence[int], classes: int) -> None:
+        super().__init__()
+        sizes = [latent, *hidden, classes]
+        pairs = list(pairwise(sizes))
+        self.weights = nn.ParameterList([_glorot_uniform(count, *pair) for pair in pairs])
+        self.biases = nn.ParameterList([torch.zeros(count, 1, wide) for _, wide in pairs])
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes [P, B, K] -> logits [P, B, C]."""
+        h = codes
+        for layer, parameters in enumerate(zip(self.weights, self.biases, strict=True)):
+            weight, bias = parameters
+            h = torch.baddbmm(bias, h.relu() if layer else h, weight)
+        return h
+
+
+def parts(size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Which of so many codes probes learn from, and which they are tested on.
+
+    The first 80 percent of a seeded order, and the last fifth of these left out, as the official
+    code does for a validation whose outcome it does not use; the others are the test.
+    """
+    order = torch.from_numpy(permutation(size, seed))
+    trained = int(_TRAINED * size)
+    return order[: int(_FITTED * trained)], order[trained:]
+
+
+def orders(probes: Probes, size: int, epochs: int) -> Iterable[Tensor]:
+    """Of every epoch an order of the codes for every probe, [P, N] on the CPU."""
+    count = len(probes.biases[0])
+    return (torch.rand(count, size).argsort(1) for _ in range(epochs))
+
+
+def fit(
+    probes: Probes,
+    codes: Tensor,
+    labels: Tensor,
+    orders: Iterable[Tensor],
+    *,
+    batch_size: int,
+    lr: float,
+) -> None:
+    """Train every probe on codes [N, K] with `labels` [N] by Adam on its mean cross-entropy, an
+    epoch an order [P, N]."""
+    optimizer = torch.optim.Adam(probes.parameters(), lr=lr, eps=1e-7, fused=True)
+    with torch.enable_grad():
+        for order in orders:
+            for index in torch.split(order.to(codes.device), batch_size, 1):
+                logits = probes(codes[index]).flatten(0, 1)
+                # A sum over probes, none of which sees the others' gradient.
+                loss = cross_entropy(logits, labels[index].flatten(), reduction="sum")
+                optimizer.zero_grad(set_to_none=True)
+                (loss / index.shape[1]).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+
+
+@torch.no_grad()
+def accuracies(probes: Probes, codes: Tensor, labels: Tensor) -> Tensor:
+    """The share of right answers by probe, [P] in float64."""
+    count = len(probes.biases[0])
+    answers: Tensor = probes(codes.expand(count, *codes.shape)).argmax(2)
+    return (answers == labels).double().mean(1)
+
+
+def _glorot_uniform(count: int, inputs: int, outputs: int) -> Tensor:
+    bound = math.sqrt(6 / (inputs + outputs))
+    return torch.empty(count, inputs, outputs).uniform_(-bound, bound)
