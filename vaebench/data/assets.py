@@ -6,7 +6,23 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["original", "derived", "stand-in"]
-Format = Literal["idx", "celeba", "chardata", "drawings", "text", "topics", "sentiment", "reviews"]
+Format = Literal[
+    "idx",
+    "celeba",
+    "chardata",
+    "drawings",
+    "text",
+    "topics",
+    "sentiment",
+    "reviews",
+    "books",
+    "abstracts",
+    "pieces",
+    "questions",
+    "openings",
+    "hypotheses",
+    "words of hypotheses",
+]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,16 @@ from vaebench.data.image_sets import (
     OMNIGLOT_DERIVED,
     STROKES,
 )
+from vaebench.data.sentence_sets import (
+    CBT,
+    CHILDRENS_BOOKS,
+    DBPEDIA,
+    DBPEDIA_DERIVED,
+    SNLI,
+    SNLI_DERIVED,
+    YAHOO_QUESTIONS,
+    YAHOO_QUESTIONS_DERIVED,
+)
 from vaebench.data.text_sets import (
     GAUSSIAN_SENTENCES,
     GRAMMAR_DOCUMENTS,
@@ -60,6 +70,8 @@ CATALOG: dict[str, Entry] = {
         *(DIGITS, FACES, STROKES),
         *(YAHOO, YELP, YELP_SHORT),
         *(YAHOO_DERIVED, YELP_DERIVED, YELP_SHORT_DERIVED, GAUSSIAN_SENTENCES),
+        *(CBT, DBPEDIA, YAHOO_QUESTIONS, SNLI),
+        *(CHILDRENS_BOOKS, DBPEDIA_DERIVED, YAHOO_QUESTIONS_DERIVED, SNLI_DERIVED),
         *(GRAMMAR_REVIEWS, GRAMMAR_DOCUMENTS),
     )
 }

@@ -119,17 +119,21 @@ def checked_lines(entry: Entry, file: StoredFile, folder: Path) -> list[str]:
 
 def lines(content: bytes, path: Path) -> list[str]:
     """The lines of a file of UTF-8, none of them empty; `path` is only named in errors."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        byte = error.object[error.start]
-        raise UserError(f"{path}: line {number}: byte 0x{byte:02x} is not UTF-8") from error
-    found = text.removesuffix("\n").split("\n")
+    found = decoded(content, path).removesuffix("\n").split("\n")
     for number, line in enumerate(found, start=1):
         if not line.strip():
             raise UserError(f"{path}: line {number} is empty; expected a sentence a line")
     return found
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """The text of a file of UTF-8; `path` is only named in errors."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        byte = error.object[error.start]
+        raise UserError(f"{path}: line {number}: byte 0x{byte:02x} is not UTF-8") from error
 
 
 def read(entry: Entry, folder: Path) -> dict[str, Corpus]:

@@ -32,18 +32,23 @@ def read_topics(entry: Entry, folder: Path) -> dict[str, Corpus]:
 
     Every split has as many of every class as it can, in a mixed order.
     """
-    sentences, labels = [], []
-    for file in entry.files:
-        found = checked_lines(entry, file, folder)
-        sentences += found
-        labels.append(np.arange(len(found)) * entry.classes // len(found))
-    whole, rest = Corpus(sentences, np.concatenate(labels)), np.arange(len(sentences))
-    corpora = {}
+    whole = in_blocks(entry, folder)
+    rest, corpora = np.arange(len(whole)), {}
     for name, seed in _TOPIC_SEEDS.items():
         chosen = draws.balanced(whole.labels[rest], entry.splits[name], seed)
         corpora[name] = _mixed(whole.some(rest[chosen]), name)
         rest = np.delete(rest, chosen)
     return {**corpora, "test": _mixed(whole.some(rest), "test")}
+
+
+def in_blocks(entry: Entry, folder: Path) -> Corpus:
+    """The lines of all files, of which each has as many of every class, sorted by it."""
+    sentences, labels = [], []
+    for file in entry.files:
+        found = checked_lines(entry, file, folder)
+        sentences += found
+        labels.append(np.arange(len(found)) * entry.classes // len(found))
+    return Corpus(sentences, np.concatenate(labels))
 
 
 def _mixed(corpus: Corpus, name: str) -> Corpus:

@@ -3,20 +3,21 @@
 from vaebench.data.assets import Archive, Entry, StoredFile
 
 _PARTS = {"train": "train", "validation": "valid", "test": "test"}
-_YAHOO_TERMS = (
+YAHOO_TERMS = (
     "Yahoo! Answers Comprehensive Questions and Answers 1.0 (Yahoo Webscope, for research), by way "
     "of X. Zhang, J. Zhao and Y. LeCun (2015). Distributed without a licence text."
 )
 _YELP_TERMS = "Reviews of the Yelp Dataset Challenge: for academic, non-commercial use."
 
 
-def _drive_url(key: str) -> str:
+def drive_url(key: str) -> str:
+    """Where Google Drive gives a file."""
     return f"https://drive.google.com/uc?export=download&id={key}"
 
 
 def _drive_files(name: str, key: str) -> tuple[StoredFile, ...]:
     """The three files of a corpus as He et al. (2019) and Li et al. (2019) pack it."""
-    archive = Archive(f"{name}_data.tar.gz", (_drive_url(key),), aliases=(f"{name}_data.zip",))
+    archive = Archive(f"{name}_data.tar.gz", (drive_url(key),), aliases=(f"{name}_data.zip",))
     return tuple(
         StoredFile(
             part=part,
@@ -32,7 +33,7 @@ def _drive_files(name: str, key: str) -> tuple[StoredFile, ...]:
 
 def _drive_by_hand(name: str, key: str) -> str:
     return (
-        f"{_drive_url(key)} gives it to a browser: save it as {name}_data.tar.gz, or unpack it and "
+        f"{drive_url(key)} gives it to a browser: save it as {name}_data.tar.gz, or unpack it and "
         f"name the folder of {name}.train.txt, {name}.valid.txt and {name}.test.txt"
     )
 
@@ -48,7 +49,7 @@ YAHOO = Entry(
     splits={"train": 100_000, "validation": 10_000, "test": 10_000},
     shape=(),
     format="text",
-    terms=f"{_YAHOO_TERMS} Chosen by Z. Yang et al. (2017), packed by J. He et al. (2019).",
+    terms=f"{YAHOO_TERMS} Chosen by Z. Yang et al. (2017), packed by J. He et al. (2019).",
     files=_drive_files("yahoo", _YAHOO_KEY),
     folders=("yahoo", "yahoo_data", "datasets/yahoo_data"),
     by_hand=_drive_by_hand("yahoo", _YAHOO_KEY),
@@ -83,7 +84,8 @@ YELP_SHORT = Entry(
 )
 
 
-def _on_github(repository: str, commit: str, path: str) -> tuple[str, ...]:
+def on_github(repository: str, commit: str, path: str) -> tuple[str, ...]:
+    """Where GitHub gives a file of a commit."""
     return (
         f"https://raw.githubusercontent.com/{repository}/{commit}/{path}",
         f"https://github.com/{repository}/raw/{commit}/{path}",
@@ -97,7 +99,7 @@ def _yahoo_file(part: str, told: str, size: int, sha256: str) -> StoredFile:
         name=f"yahoo.{part}.txt",
         size=size,
         sha256=sha256,
-        mirrors=_on_github(repository, commit, f"data/yahoo/{told}.txt"),
+        mirrors=on_github(repository, commit, f"data/yahoo/{told}.txt"),
         aliases=(f"{told}.txt",),
     )
 
@@ -110,7 +112,7 @@ YAHOO_DERIVED = Entry(
     shape=(),
     classes=10,
     format="topics",
-    terms=f"{_YAHOO_TERMS} Chosen by Z. Yang et al. (2017), split by this program.",
+    terms=f"{YAHOO_TERMS} Chosen by Z. Yang et al. (2017), split by this program.",
     files=(
         _yahoo_file(
             "valid",
@@ -125,7 +127,7 @@ YAHOO_DERIVED = Entry(
             sha256="ad843c4363adbdd07d8055d9bf121e5f23c285760df43a0031b89d8538293075",
         ),
     ),
-    folders=("yahoo-derived", "yahoo", "data/yahoo", "yahoo_data"),
+    folders=("yahoo-derived", "yahoo", "data/yahoo", "yahoo_data", "yahoo-long"),
     by_hand="https://github.com/harvardnlp/DeepLatentNLP has data/yahoo/val.txt and test.txt",
 )
 
@@ -138,7 +140,7 @@ def _sentiment_file(part: str, size: int, sha256: str) -> StoredFile:
         name=f"sentiment.{part}",
         size=size,
         sha256=sha256,
-        mirrors=_on_github(repository, commit, f"data/yelp/sentiment.{part}"),
+        mirrors=on_github(repository, commit, f"data/yelp/sentiment.{part}"),
     )
 
 
@@ -201,7 +203,7 @@ YELP_DERIVED = Entry(
             name="yelp.train.json",
             size=None,
             sha256=None,
-            mirrors=_on_github(
+            mirrors=on_github(
                 "cmnfriend/O-LoRA",
                 "07117e1fc4a5f5ad9308a815a42cee8f46502dc8",
                 "CL_Benchmark/SC/yelp/train.json",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vaebench.data import corpora as files
-from vaebench.data import derived_texts, gaussian_sentences, grammar
+from vaebench.data import derived_texts, gaussian_sentences, grammar, reconstructed_texts
 from vaebench.data.assets import Entry
 from vaebench.data.corpora import Corpus
 
@@ -23,6 +23,13 @@ READERS: dict[str, Callable[[Entry, Path], Corpora]] = {
     "topics": derived_texts.read_topics,
     "sentiment": derived_texts.read_sentiment,
     "reviews": derived_texts.read_reviews,
+    "books": reconstructed_texts.read_sentences,
+    "abstracts": reconstructed_texts.read_abstracts,
+    "questions": reconstructed_texts.read_questions,
+    "hypotheses": reconstructed_texts.read_hypotheses,
+    "openings": reconstructed_texts.read_openings,
+    "pieces": reconstructed_texts.read_pieces,
+    "words of hypotheses": reconstructed_texts.read_words_of_hypotheses,
 }
 
 
