@@ -71,6 +71,9 @@ def test_the_example_runs(place):
     explained = invoke("explain", "my-table.yaml", "DU-VAE", "NLL", *command[2:], *quick[:6])
     assert "my-reviews (original), Text in" in explained.stdout, explained.output
     assert ", tokenizer bpe 30" in explained.stdout
+    words = ["--set", "data.tokenizer.kind=words"]
+    explained = invoke("explain", "my-table.yaml", "DU-VAE", "NLL", *command[2:], *words)
+    assert ", tokenizer the 30 most frequent words" in explained.stdout, explained.output
     assert re.search(r"\| VAE +\| +[0-9]+\.[0-9]", result.stdout), result.stdout
 
 

@@ -22,6 +22,16 @@ def test_words_are_numbered_as_they_appear():
     assert words.encode(["a b", "c"]) == [[5, 4], [6]]
 
 
+def test_the_most_frequent_words():
+    """<unk> is one of them; of equally frequent ones the first to appear goes first."""
+    sentences = ["d b a <unk> <unk>", "c a b </s>", "a <unk> e"]
+    words = Words.most_frequent(sentences, size=4)
+    assert words.words == (*SPECIALS, "a", "b", "d")
+    assert words.size == 4 + 3
+    assert words.encode(["a <unk> c d </s>"]) == [[4, UNK, UNK, 6, UNK]]
+    assert Words.most_frequent(sentences, size=9).words == (*SPECIALS, "a", "b", "d", "c", "e")
+
+
 def test_unknown_words():
     words = Words.of(["a b"])
     assert words.encode(["a x <unk> b"]) == [[4, UNK, UNK, 5]]

@@ -12,6 +12,7 @@ from vaebench.errors import UserError
 from vaebench.registry.runs import TokenizerSettings
 
 WORDS = TokenizerSettings(kind="words")
+FEW = TokenizerSettings(kind="words", size=8)
 BPE = TokenizerSettings(kind="bpe", size=40)
 
 
@@ -81,6 +82,8 @@ def test_everything_that_matters_has_a_file_of_its_own(tmp_path):
     for found, settings, words in [
         (CORPORA, None, ()),
         (CORPORA, None, ("soup", "good")),
+        (CORPORA, FEW, ()),
+        (CORPORA, TokenizerSettings(kind="words", size=9), ()),
         (CORPORA, BPE, ()),
         (CORPORA, TokenizerSettings(kind="bpe", size=41), ()),
         (CORPORA, TokenizerSettings(kind="unigram", size=22), ()),
@@ -89,11 +92,11 @@ def test_everything_that_matters_has_a_file_of_its_own(tmp_path):
         (moved, None, ()),
     ]:
         tokenized(found, settings, words, cache)
-    assert len(list(cache.glob("tokens-*.npz"))) == 9
+    assert len(list(cache.glob("tokens-*.npz"))) == 11
     vocabularies[1].write_text("\n".join([*SPECIALS, "soup"]))
     settings = TokenizerSettings(kind="words", vocabulary=str(vocabularies[1]))
     tokenized(CORPORA, settings, (), cache)
-    assert len(list(cache.glob("tokens-*.npz"))) == 9
+    assert len(list(cache.glob("tokens-*.npz"))) == 11
 
 
 def test_labels_are_those_of_the_corpus_not_of_the_cache(tmp_path):
@@ -142,6 +145,14 @@ def test_a_vocabulary_of_the_data_set_itself():
     assert splits["train"].tokens[:6].tolist() == [BOS, UNK, UNK, 5, 7, EOS]
     _, pieces = tokenized(CORPORA, BPE, own, None)
     assert pieces.size == 40
+    assert tokenized(CORPORA, FEW, own, None)[1].words[4:6] == ("the", "was")
+
+
+def test_the_most_frequent_words_are_those_of_the_training_split(tmp_path):
+    for _ in range(2):  # made, and kept
+        splits, words = tokenized(CORPORA, FEW, (), tmp_path)
+        assert words.words == (*SPECIALS, "the", "was", "good", "soup", "bad", "staff", "to")
+        assert splits["test"].tokens.tolist() == [BOS, 6, 7, EOS, BOS, 4, UNK, 5, 8, EOS]
 
 
 def test_a_vocabulary_file_comes_before_the_words_there_are(tmp_path):
@@ -164,3 +175,17 @@ def test_another_format_is_made_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(tokens, "_FORMAT", tokens._FORMAT + 1)
     tokenized(CORPORA, None, (), tmp_path)
     assert len(list(tmp_path.glob("tokens-*.npz"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"kind": "words", "size": 9, "vocabulary": "v.txt"}, "leave size out"),
+        ({"kind": "words", "size": 7}, "size"),
+        ({"kind": "bpe"}, "bpe needs a size, such as 8000"),
+        ({"kind": "unigram", "size": 9, "vocabulary": "v.txt"}, "leave vocabulary out"),
+    ],
+)
+def test_settings_that_cannot_be(settings, told):
+    with pytest.raises(UserError, match=rf"^data\.tokenizer.*{told}"):
+        TokenizerSettings.read(settings, "data.tokenizer")

@@ -13,7 +13,7 @@ from vaebench.cli.planning import duration
 from vaebench.data import catalog
 from vaebench.registry.expansion import Measurement, expand
 from vaebench.registry.loading import load_table
-from vaebench.registry.runs import Optimizer, Run, Schedule
+from vaebench.registry.runs import Optimizer, Run, Schedule, TokenizerSettings
 from vaebench.registry.selection import Selection
 from vaebench.results.explanation import Explanation, Seed, explain, sparkline
 from vaebench.results.grid import DASH
@@ -200,10 +200,16 @@ def _data(run: Run) -> str:
     entry = catalog.lookup(run.data.dataset)
     view = run.data.model_dump(exclude_none=True, exclude={"dataset", "tokenizer"})
     if run.data.tokenizer is not None:
-        told = run.data.tokenizer.model_dump(exclude_none=True).values()
-        view["tokenizer"] = " ".join(map(str, told))
+        view["tokenizer"] = _tokenizer(run.data.tokenizer)
     shown = "".join(f", {name} {value}" for name, value in view.items())
     return f"{entry.name} ({entry.kind}), {entry.title}{shown}"
+
+
+def _tokenizer(settings: TokenizerSettings) -> str:
+    """`bpe 8000`, `the 12000 most frequent words`."""
+    if settings.kind == "words" and settings.size is not None:
+        return f"the {settings.size} most frequent words"
+    return " ".join(map(str, settings.model_dump(exclude_none=True).values()))
 
 
 def _training(run: Run) -> str:

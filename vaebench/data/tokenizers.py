@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,17 @@ class Words:
         """Every word of the training sentences in the order of first appearance (He et al.)."""
         seen = dict.fromkeys(word for sentence in sentences for word in sentence.split())
         return cls(SPECIALS + tuple(word for word in seen if word not in SPECIALS))
+
+    @classmethod
+    def most_frequent(cls, sentences: Iterable[str], size: int) -> "Words":
+        """`<unk>` and the most frequent other words, `size` in all, after the other specials (IGP).
+
+        Of equally frequent words the first to appear goes first; there may be fewer in all.
+        """
+        counts = Counter(word for sentence in sentences for word in sentence.split())
+        for special in SPECIALS:
+            counts.pop(special, None)
+        return cls(SPECIALS + tuple(word for word, _ in counts.most_common(size - 1)))
 
     @classmethod
     def known(cls, identity: bytes) -> "Words":

@@ -33,14 +33,15 @@ def tokenized(
     """The splits as ids, and what made them.
 
     Words are those of the whole training split, pieces are learnt from it. `words` are the
-    vocabulary of a data set that brings its own, `cache` is a folder for what was made before, by
-    the hash of all that it depends on.
+    vocabulary of a data set that brings its own, where no other is asked for; `cache` is a folder
+    for what was made before, by the hash of all that it depends on.
     """
     chosen = settings or TokenizerSettings(kind="words")
     if chosen.vocabulary is not None:
         given: Words | None = Words.read(Path(chosen.vocabulary).expanduser())
     else:
-        given = Words((*SPECIALS, *words)) if words and chosen.kind == "words" else None
+        own = bool(words) and chosen.kind == "words" and chosen.size is None
+        given = Words((*SPECIALS, *words)) if own else None
     path = None
     if cache is not None:
         path = cache / f"tokens-{_key(corpora, chosen, given)[:32]}.npz"
@@ -64,7 +65,9 @@ def tokenized(
 
 def _learnt(train: Corpus, settings: TokenizerSettings) -> Tokenizer:
     if settings.kind == "words":
-        return Words.of(train.sentences)
+        if settings.size is None:
+            return Words.of(train.sentences)
+        return Words.most_frequent(train.sentences, settings.size)
     if settings.size is None:
         raise UserError(f"data.tokenizer: {settings.kind} needs a size, such as 8000")
     return Pieces.of(train.sentences, settings.kind, settings.size)

@@ -14,8 +14,9 @@ from vaebench.registry.strict import Strict
 
 class TokenizerSettings(Strict):
     """How sentences become ids. `words`: what stands between blanks, every word of the training
-    sentences by first appearance, or those of a `vocabulary` file; `bpe` and `unigram`: `size`
-    pieces of a SentencePiece model that is learnt from the training sentences."""
+    sentences by first appearance, or, with a `size`, `<unk>` and their most frequent words, so many
+    in all, or those of a `vocabulary` file; `bpe` and `unigram`: `size` pieces of a SentencePiece
+    model that is learnt from the training sentences."""
 
     kind: Literal["words", "bpe", "unigram"]
     size: int | None = Field(default=None, ge=8)
@@ -23,8 +24,8 @@ class TokenizerSettings(Strict):
 
     @model_validator(mode="after")
     def _what_a_kind_has(self) -> "TokenizerSettings":
-        if self.kind == "words" and self.size is not None:
-            raise ValueError("words are as many as there are: leave size out")
+        if self.kind == "words" and None not in (self.size, self.vocabulary):
+            raise ValueError("a vocabulary has as many words as it has: leave size out")
         if self.kind != "words" and self.size is None:
             raise ValueError(f"{self.kind} needs a size, such as 8000")
         if self.kind != "words" and self.vocabulary is not None:
