@@ -64,6 +64,11 @@ ARGUMENTS: dict[str, list[Any]] = {
     "gradient": ["outputs", "jacobian"],
     "filters": [[4, 6]],
     "features": [5],
+    "igp_text.network": [{"embedding": 6, "hidden": 10, "latent": 3}],
+    "igp_text.beta": [0.5],
+    "prior": ["gaussian", "mog", "moig"],
+    "target": [0.1],
+    "ramp": [0, 4],
     "du_vae.network": [
         {"kind": "resnet-pixelcnn", "width": 0.03, "latent": 3},
         {"kind": "lstm", "width": 0.5, "latent": 3, "embedding": 10, "hidden": 14},
@@ -97,6 +102,16 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
     "gradient": ["code", "", None],
     "filters": [[], [0], [4, -1], ["4"], 4, None, [4] * 9],
     "features": [0, -1, 2.5, "five", None],
+    "igp_text.network": [
+        None,
+        {"embedding": 6, "hidden": 10},
+        {"embedding": 0, "hidden": 10, "latent": 3},
+        {"embedding": 6, "hidden": 10, "latent": True},
+    ],
+    "igp_text.beta": [-1, "1", None],
+    "prior": ["mixture", "", None],
+    "target": [-1, "1", None],
+    "ramp": [-1, "1", 0.5],
     "du_vae.network": [
         "resnet-pixelcnn",
         None,
@@ -297,7 +312,7 @@ def text_dataset(train: int = 45, test: int = 23, words: int = 9) -> Dataset:
 def is_text(case: Case) -> bool:
     """Whether a method is to be given sentences."""
     network = case.values.get("network")
-    return isinstance(network, Mapping) and network["kind"] == "lstm"
+    return isinstance(network, Mapping) and network.get("kind", "lstm") == "lstm"
 
 
 def data_for(case: Case) -> Dataset:

@@ -105,8 +105,8 @@ SHAPES = {
     [
         (case, shape)
         for case in LATENT_CASES
-        for shape in SHAPES[case.name.partition(".")[0]]
         if not is_text(case)
+        for shape in SHAPES[case.name.partition(".")[0]]
     ],
     ids=str,
 )

@@ -273,10 +273,11 @@ def test_the_seconds_of_all_parts_count(checkpoint):
 def test_the_seed_decides(checkpoint, tmp_path):
     case = IWAE
     _, model, _ = run(case, checkpoint)
-    recipe = build(case, DATA, SEED + 1)
+    data = data_for(case)
+    recipe = build(case, data, SEED + 1)
     other = tmp_path / "other.pt"
-    train(recipe, DATA, training(EPOCHS), seed=SEED + 1, device=CPU, checkpoint=other)
-    x = all_of(DATA.test).x
+    train(recipe, data, training(EPOCHS), seed=SEED + 1, device=CPU, checkpoint=other)
+    x = all_of(data.test).x
     assert not torch.allclose(recipe.model.infer(x).mean, model.infer(x).mean)
 
 
@@ -311,9 +312,10 @@ def test_a_loss_that_leaves_the_numbers_ends_the_history_before_it(value, epoch,
 
 @methods
 def test_a_learning_rate_without_measure_diverges_or_stays_finite(case, checkpoint):
-    recipe = build(case, DATA, SEED)
+    data = data_for(case)
+    recipe = build(case, data, SEED)
     settings = training(EPOCHS, lr=1e30)
-    trained = train(recipe, DATA, settings, seed=SEED, device=CPU, checkpoint=checkpoint)
+    trained = train(recipe, data, settings, seed=SEED, device=CPU, checkpoint=checkpoint)
     assert all(math.isfinite(value) for epoch in trained.history for value in epoch.values())
     if trained.diverged is None:
         assert len(trained.history) == EPOCHS

@@ -35,6 +35,7 @@ _MODULES = (
     "sentences",
     "latent_density",
     "importance",
+    "reconstructions",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 

@@ -18,7 +18,7 @@ from vaebench.training.recipe import Recipe
 
 Method = Callable[..., Recipe]
 
-_PAPERS = ("igp", "ar_elbo", "du_vae", "judges")
+_PAPERS = ("igp", "igp_text", "ar_elbo", "du_vae", "judges")
 _METHODS: dict[str, Method] = {}
 
 

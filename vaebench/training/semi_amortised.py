@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vaebench.data.dataset import Batch
 from vaebench.models.posteriors import GaussianPosterior
+from vaebench.models.recurrence import twice_differentiable
 from vaebench.models.refined import Parameters, RefinedModel, Step, seeded, shortening
 from vaebench.objectives.clock import Clock
 from vaebench.training.procedures import Joint, Objective, Setting, Terms, update
@@ -89,7 +90,7 @@ def _hessian_products(
     """Products of a vector with the second derivatives of the loss of a step, by its latent
     parameters twice, and by these and the generative ones."""
     leaves = Parameters(*(value.detach().requires_grad_() for value in step.point))
-    with seeded(step.seed, x.device):
+    with seeded(step.seed, x.device), twice_differentiable():
         loss = model.loss(x, leaves, step.noise, weight)
     first = torch.autograd.grad(loss, leaves, create_graph=True)
     found = torch.autograd.grad(

@@ -1,0 +1,66 @@
+"""How near sentences come back that were encoded and decoded: IGP, Tables 2, 7, 9 and 10."""
+
+import torch
+from torch import Tensor
+
+from vaebench.data.dataset import Dataset, TextSplit
+from vaebench.data.tokenizers import BOS, EOS, PAD
+from vaebench.errors import UserError
+from vaebench.estimators import text_metrics
+from vaebench.estimators.text_metrics import Sentences
+from vaebench.evaluation import Value, evaluator
+from vaebench.evaluation.encoding import posterior_means
+from vaebench.models import decoding
+from vaebench.models.decoding import WordDecoder
+from vaebench.models.latent import LatentModel
+
+_CODES = 1_000  # decoded at a time
+
+
+@evaluator
+@torch.no_grad()
+def reconstructed_sentences(model: LatentModel, data: Dataset) -> dict[str, Value]:
+    """`bleu_2`, `bleu_4`, `rouge_2` and `rouge_4` in percent, of test sentences decoded greedily
+    from their posterior means, against the sentences themselves.
+
+    BLEU is that of the corpus, unsmoothed; ROUGE that of sets of n-grams. `<unk>` is a word.
+    """
+    found = text_metrics.overlap(reconstructed(model, data), originals(data), 4)
+    return {
+        "bleu_2": text_metrics.bleu(found, 2),
+        "bleu_4": text_metrics.bleu(found, 4),
+        "rouge_2": text_metrics.rouge(found, 2),
+        "rouge_4": text_metrics.rouge(found, 4),
+    }
+
+
+def reconstructed(model: LatentModel, data: Dataset) -> Sentences:
+    """Greedy decodings of the posterior means of all test sentences, in their order.
+
+    No more words, </s> among them, than the longest of these has.
+    """
+    decoder, test = model.decoder, data.test
+    if not isinstance(decoder, WordDecoder) or not isinstance(test, TextSplit):
+        raise UserError(f"{data.info.name}: this model decodes no sentences")
+    longest = int(test.lengths.max()) - 1
+    parts = torch.split(posterior_means(model, test).float(), _CODES)
+    said = [decoding.greedy(decoder, z, longest) for z in parts]
+    widest = max(part.shape[1] for part in said)
+    padded = [
+        torch.nn.functional.pad(part, (0, widest - part.shape[1]), value=PAD) for part in said
+    ]
+    return words_of(torch.cat(padded))
+
+
+def originals(data: Dataset) -> Sentences:
+    """The test sentences."""
+    everything = torch.arange(len(data.test))
+    return words_of(data.test.take(everything).x)
+
+
+def words_of(x: Tensor) -> Sentences:
+    """The words of ids [N, T], without <s>, </s> and what follows."""
+    if len(x) and bool((x[:, 0] == BOS).all()):
+        x = x[:, 1:]
+    ended = ((x == EOS) | (x == PAD)).cumsum(1) > 0
+    return Sentences(x.masked_fill(ended, PAD), (~ended).sum(1))
