@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from fixtures import within
 
 from vaebench.estimators import gaussian
+from vaebench.estimators.latents import active_units
+from vaebench.estimators.mutual_information import latent_form
 from vaebench.models.posteriors import GaussianPosterior
 
 F64 = torch.float64
@@ -187,3 +190,121 @@ def test_a_rotated_isotropic_posterior_is_isotropic_and_a_diagonal_one_is_not_di
         before = GaussianPosterior(mean, log_variance).log_prob(z)
         after = GaussianPosterior(mean @ turn, log_variance).log_prob(z @ turn)
         assert torch.allclose(after, before, rtol=1e-10, atol=1e-10) == (columns == 1)
+
+
+# All in one direction or evenly over all: the same divergence, not the same information.
+
+
+def designed(covariance):
+    """Means [2K, K] whose second moment over data is a covariance [K, K], exactly."""
+    root = torch.linalg.cholesky(covariance) * math.sqrt(len(covariance))
+    return torch.cat([root.t(), -root.t()])
+
+
+def information(covariance, variance):
+    """I(x, z) in nats of z = m(x) + noise, m ~ N(0, covariance), noise of one variance."""
+    scaled = torch.eye(len(covariance), dtype=F64) + covariance / variance
+    return 0.5 * torch.logdet(scaled).item()
+
+
+@pytest.mark.parametrize("latent", [2, 8, 32])
+@pytest.mark.parametrize("variance", [0.05, 0.4, 0.9])
+def test_for_one_divergence_evenly_spread_signals_carry_most(latent, variance):
+    power = latent * (1 - variance)
+    log_variance = torch.tensor([[math.log(variance)]], dtype=F64)
+    even = torch.eye(latent, dtype=F64) * power / latent
+    best, charged = (
+        information(even, variance),
+        gaussian.kl_to_standard(designed(even), log_variance).mean().item(),
+    )
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(50):
+        shares = torch.rand(latent, dtype=F64, generator=generator).log().neg().pow(2)
+        turn = rotation(latent, seed)
+        some = turn @ torch.diag(power * shares / shares.sum()) @ turn.t()
+        kl_of_some = gaussian.kl_to_standard(designed(some), log_variance).mean().item()
+        assert kl_of_some == pytest.approx(charged, rel=1e-10)
+        assert information(some, variance) < best
+    # The aggregated posterior is then N(0, I), and nothing of the divergence is lost.
+    assert best == pytest.approx(charged, rel=1e-10)
+
+
+def test_one_signal_is_in_one_unit_only_along_an_axis():
+    """Not "all or none": a signal along an axis leaves the other units idle, at the price of all
+    the same; turned, it is in every one."""
+    latent, variance = 8, 0.5
+    axis = 1e-12 * torch.eye(latent, dtype=F64)
+    axis[0, 0] = 4.0
+    turn = rotation(latent, 0)
+    turned = turn @ axis @ turn.t()
+    log_variance = torch.tensor([[math.log(variance)]], dtype=F64)
+    along, across = designed(axis), designed((turned + turned.t()) / 2)
+    assert [active_units(means, 1e-6) for means in (along, across)] == [1, latent]
+    kls = [gaussian.kl_to_standard(means, log_variance).mean().item() for means in (along, across)]
+    assert kls[0] == pytest.approx(kls[1], rel=1e-9)
+    idle = gaussian.kl_to_standard_by_dimension(along, log_variance)[:, 1:].mean(0)
+    torch.testing.assert_close(
+        idle, 0.5 * h(torch.full((7,), variance, dtype=F64)), rtol=1e-9, atol=0
+    )
+
+
+# H - D <= I(x, z) <= R, and what lies between (Section 5.1).
+
+GRID = torch.linspace(-12, 12, 4801, dtype=F64)
+
+
+def channel(words, seed):
+    """p(x) [X], encoders N(mean, exp(log_variance)) [X, 1], and a decoder's log p(x|z) [X, G]."""
+    p = uniform(0.05, 1, words, seed=seed)
+    mean, log_variance = (
+        1.5 * normal(words, 1, seed=seed + 1),
+        uniform(-4, 0.4, words, 1, seed=seed + 2),
+    )
+    slopes = normal(words, 4, seed=seed + 3)
+    shown = torch.stack([torch.ones_like(GRID), GRID, GRID.sin(), (2 * GRID).cos()])
+    return p / p.sum(), mean, log_variance, torch.log_softmax(2 * slopes @ shown, 0)
+
+
+def integral(values):
+    return torch.trapezoid(values, GRID)
+
+
+@pytest.mark.parametrize("words", [2, 3, 6])
+def test_information_lies_between_distortion_and_rate(words):
+    for seed in range(0, 1000, 10):
+        p, mean, log_variance, log_decoder = channel(words, seed)
+        log_q = gaussian.log_density(GRID[None, :, None], mean[:, None], log_variance[:, None])
+        log_joint = p.log()[:, None] + log_q
+        log_aggregate = log_joint.logsumexp(0)
+        rate = (p * gaussian.kl_to_standard(mean, log_variance)).sum()
+        distortion = -integral((log_joint.exp() * log_decoder).sum(0))
+        entropy = -(p * p.log()).sum()
+        mutual = integral((log_joint.exp() * (log_q - log_aggregate)).sum(0))
+        assert entropy - distortion <= mutual + 1e-9 and mutual <= rate + 1e-9
+        # The slack on either side is a divergence.
+        log_prior = gaussian.standard_log_density(GRID[:, None])
+        of_prior = integral(log_aggregate.exp() * (log_aggregate - log_prior))
+        of_decoder = integral((log_joint.exp() * (log_joint - log_aggregate - log_decoder)).sum(0))
+        torch.testing.assert_close(rate - mutual, of_prior, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(mutual - entropy + distortion, of_decoder, rtol=1e-6, atol=1e-7)
+
+
+def test_the_best_decoder_leaves_no_slack():
+    """Bayes' rule, for which the distortion is the entropy of words given codes."""
+    p, mean, log_variance, _ = channel(4, 0)
+    log_q = gaussian.log_density(GRID[None, :, None], mean[:, None], log_variance[:, None])
+    log_joint = p.log()[:, None] + log_q
+    distortion = -integral((log_joint.exp() * torch.log_softmax(log_joint, 0)).sum(0))
+    mutual = integral((log_joint.exp() * (log_q - log_joint.logsumexp(0))).sum(0))
+    torch.testing.assert_close(-(p * p.log()).sum() - distortion, mutual, rtol=1e-9, atol=1e-10)
+
+
+def test_the_quadrature_is_what_is_estimated_of_data():
+    """Words are equally likely, as data are."""
+    _, mean, log_variance, _ = channel(4, 0)
+    log_q = gaussian.log_density(GRID[None, :, None], mean[:, None], log_variance[:, None])
+    mutual = integral((log_q.exp() / 4 * (log_q - log_q.logsumexp(0) + math.log(4))).sum(0))
+    torch.manual_seed(0)
+    draws = GaussianPosterior(mean, log_variance).rsample(500)
+    found = torch.tensor([latent_form(z, mean, log_variance) for z in draws], dtype=F64)
+    assert within(found, mutual)
