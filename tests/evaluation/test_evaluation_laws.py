@@ -31,7 +31,10 @@ every_case = pytest.mark.parametrize("case", EVALUATOR_CASES, ids=str)
 MODELS = [case for case in METHOD_CASES if case.name in ("igp.autoencoder", "igp.vae")]
 TEXT_MODELS = [case for case in METHOD_CASES if case.name == "du_vae.vae" and is_text(case)]
 # Evaluators of sentences alone, and of codes in a plane.
-OF_SENTENCES = ("sentence_classifiers", "prior_sentences", "interpolated_sentences")
+OF_SENTENCES = (
+    *("sentence_classifiers", "prior_sentences", "interpolated_sentences"),
+    "reconstructed_sentences",
+)
 OF_PLANES = ("aggregated_posterior",)
 
 # Evaluators that take or show the first examples, or pair each with a draw of its own.

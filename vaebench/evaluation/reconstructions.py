@@ -1,10 +1,9 @@
 """How near sentences come back that were encoded and decoded: IGP, Tables 2, 7, 9 and 10."""
 
 import torch
-from torch import Tensor
 
 from vaebench.data.dataset import Dataset, TextSplit
-from vaebench.data.tokenizers import BOS, EOS, PAD
+from vaebench.data.tokenizers import PAD
 from vaebench.errors import UserError
 from vaebench.estimators import text_metrics
 from vaebench.estimators.text_metrics import Sentences
@@ -46,21 +45,11 @@ def reconstructed(model: LatentModel, data: Dataset) -> Sentences:
     parts = torch.split(posterior_means(model, test).float(), _CODES)
     said = [decoding.greedy(decoder, z, longest) for z in parts]
     widest = max(part.shape[1] for part in said)
-    padded = [
-        torch.nn.functional.pad(part, (0, widest - part.shape[1]), value=PAD) for part in said
-    ]
-    return words_of(torch.cat(padded))
+    found = torch.cat([pad(part, (0, widest - part.shape[1]), value=PAD) for part in said])
+    return Sentences(found, decoding.word_counts(found))
 
 
 def originals(data: Dataset) -> Sentences:
     """The test sentences."""
-    everything = torch.arange(len(data.test))
-    return words_of(data.test.take(everything).x)
-
-
-def words_of(x: Tensor) -> Sentences:
-    """The words of ids [N, T], without <s>, </s> and what follows."""
-    if len(x) and bool((x[:, 0] == BOS).all()):
-        x = x[:, 1:]
-    ended = ((x == EOS) | (x == PAD)).cumsum(1) > 0
-    return Sentences(x.masked_fill(ended, PAD), (~ended).sum(1))
+    x = data.test.take(torch.arange(len(data.test))).x[:, 1:]
+    return Sentences(x, decoding.word_counts(x))
