@@ -27,6 +27,7 @@ from vaebench.models.heads import (
     GlobalGaussianHead,
     LinearGaussianHead,
 )
+from vaebench.models.keras_lstm import LanguageModel, sentence_classifier
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.clock import Clock
@@ -43,6 +44,19 @@ def random_judge(shape: Sequence[int], outputs: int, features: int = 6) -> nn.Mo
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), features), nn.ReLU())
     return Classifier(body, features, outputs).eval().requires_grad_(False)
+
+
+def random_language_model() -> nn.Module:
+    """The same for the sentences of `text_dataset`."""
+    torch.manual_seed(0)
+    return LanguageModel(len(SPECIALS) + 9, 4, 5, 8).eval().requires_grad_(False)
+
+
+def random_sentence_classifier() -> nn.Module:
+    """The same, for their classes."""
+    torch.manual_seed(0)
+    classifier = sentence_classifier(len(SPECIALS) + 9, 4, 5, CLASSES)
+    return classifier.eval().requires_grad_(False)
 
 
 # A value or two for each argument of a method, by its name: a new method is tested by being
@@ -66,6 +80,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "features": [5],
     "igp_text.network": [{"embedding": 6, "hidden": 10, "latent": 3}],
     "igp_text.beta": [0.5],
+    "embedding": [6],
+    "judges.hidden": [10],
     "prior": ["gaussian", "mog", "moig"],
     "target": [0.1],
     "ramp": [0, 4],
@@ -109,6 +125,8 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
         {"embedding": 6, "hidden": 10, "latent": True},
     ],
     "igp_text.beta": [-1, "1", None],
+    "embedding": [0, -1, 2.5, "six", True, None],
+    "judges.hidden": [0, -1, 2.5, "ten", True, None],
     "prior": ["mixture", "", None],
     "target": [-1, "1", None],
     "ramp": [-1, "1", 0.5],
@@ -144,6 +162,12 @@ PARAMETERS: dict[str, list[Any]] = {
     "split": ["train", "test", "both"],
     "oversmoothing.split": ["train", "test"],
     "threshold": [0.01],
+    "dense_probes.count": [2],
+    "dense_probes.hidden": [[5, 4]],
+    "keep": [1, 0.7],
+    "repeats": [2],
+    "language_model": [random_language_model()],
+    "classifier": [random_sentence_classifier()],
     "labels": [4, 20],
     "epochs": [3],
     "batch_size": [16],
@@ -311,6 +335,8 @@ def text_dataset(train: int = 45, test: int = 23, words: int = 9) -> Dataset:
 
 def is_text(case: Case) -> bool:
     """Whether a method is to be given sentences."""
+    if case.name in ("judges.language_model", "judges.sentence_classifier"):
+        return True
     network = case.values.get("network")
     return isinstance(network, Mapping) and network.get("kind", "lstm") == "lstm"
 

@@ -33,8 +33,9 @@ TEXT_MODELS = [case for case in METHOD_CASES if case.name == "du_vae.vae" and is
 # Evaluators of sentences alone, and of codes in a plane.
 OF_SENTENCES = (
     *("sentence_classifiers", "prior_sentences", "interpolated_sentences"),
-    "reconstructed_sentences",
+    *("reconstructed_sentences", "reconstructed_labels", "generated_perplexity", "dense_probes"),
 )
+LANGUAGE_MODELS = [case for case in METHOD_CASES if case.name == "judges.language_model"]
 OF_PLANES = ("aggregated_posterior",)
 
 # Evaluators that take or show the first examples, or pair each with a draw of its own.
@@ -48,6 +49,8 @@ ORDERED = (
     "importance_weighted",
     "interpolated_sentences",
     "aggregated_posterior",
+    "posterior_shape",
+    "dense_probes",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 
@@ -60,6 +63,8 @@ def models_of(case):
     """The models that an evaluator is tried on."""
     if case.name in OF_SENTENCES:
         return TEXT_MODELS
+    if case.name == "perplexity":
+        return LANGUAGE_MODELS
     if case.name in OF_PLANES:
         plane = [replace(model, values={**model.values, "latent": 2}) for model in MODELS]
         return [model for model in plane if model.name != "igp.autoencoder"]
@@ -95,7 +100,7 @@ def made(model, noise=True):
     """The model of a method in evaluation mode. Without noise its posteriors are so narrow that a
     draw is the mean, to the last bit but one; their divergence stays finite."""
     built = build(model, data_of(model)).model.eval()
-    log_variance = getattr(built.head, "log_variance", None)
+    log_variance = getattr(getattr(built, "head", None), "log_variance", None)
     if not noise and log_variance is not None:
         with torch.no_grad():
             log_variance.weight.zero_()

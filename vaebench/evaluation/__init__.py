@@ -36,6 +36,9 @@ _MODULES = (
     "latent_density",
     "importance",
     "reconstructions",
+    "perplexities",
+    "agreement",
+    "mlp_probes",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 

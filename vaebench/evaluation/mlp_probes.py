@@ -11,9 +11,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from vaebench.data.dataset import Dataset, TextSplit
 from vaebench.data.draws import permutation
+from vaebench.data.rewritten import thinned
+from vaebench.errors import UserError
+from vaebench.evaluation import Value, evaluator
+from vaebench.evaluation.encoding import posterior_means
+from vaebench.models.latent import LatentModel
 
+_SEED = 0  # of the parts and of the words that are left: that of the official code
 _TRAINED, _FITTED = 0.8, 0.8
+
+
+@evaluator
+@torch.no_grad()
+def dense_probes(
+    model: nn.Module,
+    data: Dataset,
+    *,
+    count: int,
+    hidden: Sequence[int],
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    keep: float,
+) -> dict[str, Value]:
+    """`accuracy` (percent): the mean over `count` classifiers, on means of the test split alone:
+    they learn from one part of it and are tested on another, as in the official code.
+
+    Of each sentence the share `keep` of its words is left, the same for all models; 1 is all. A
+    model without codes has none.
+    """
+    test = data.test
+    if not isinstance(model, LatentModel):
+        return {"accuracy": None}
+    if not isinstance(test, TextSplit) or data.info.classes < 2:
+        raise UserError(f"dense_probes: {data.info.name} has no sentences with classes")
+    seen = test if keep == 1 else thinned(test, keep, _SEED)
+    codes = posterior_means(model, seen).float()
+    learn, held = (index.to(codes.device) for index in parts(len(codes), _SEED))
+    probes = Probes(count, codes.shape[1], hidden, data.info.classes).to(codes.device)
+    labels, told = test.labels, orders(probes, len(learn), epochs)
+    fit(probes, codes[learn], labels[learn], told, batch_size=batch_size, lr=lr)
+    return {"accuracy": 100 * float(accuracies(probes, codes[held], labels[held]).mean())}
 
 
 class Probes(nn.Module):

@@ -1,6 +1,7 @@
 """How near sentences come back that were encoded and decoded: IGP, Tables 2, 7, 9 and 10."""
 
 import torch
+from torch.nn.functional import pad
 
 from vaebench.data.dataset import Dataset, TextSplit
 from vaebench.data.tokenizers import PAD

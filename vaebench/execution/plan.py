@@ -170,7 +170,8 @@ def _ordered(work: Mapping[str, Work]) -> dict[str, Work]:
 def _inputs(run: Run, evaluations: Iterable[Evaluation]) -> Iterator[Run]:
     yield from run.inputs.values()
     for evaluation in evaluations:
-        yield from evaluation.inputs.values()
+        # An evaluation may take the very run that it is of: a judge of itself.
+        yield from (needed for needed in evaluation.inputs.values() if needed.id != run.id)
 
 
 def check_plan(plan: Plan) -> None:

@@ -6,6 +6,7 @@ Posterior for VAE" (arXiv 2110.07383), Sections 4.1 to 4.3.
 five whose components have a variance a dimension, `mog`, or one each, `moig`.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch import nn
 from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
 from vaebench.models.heads import DeterministicHead, GaussianHead
+from vaebench.models.heads import untied as untied_head
 from vaebench.models.keras_lstm import encoder_and_decoder
 from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.priors import MixturePrior, StandardGaussian
@@ -76,6 +78,17 @@ def vae(
     head = GaussianHead(sizes.hidden, sizes.latent, isotropic=posterior == "isotropic")
     objective = TargetKl(target, beta, ramp or None)
     return Recipe(_model(data, sizes, head, _PRIORS[prior](sizes.latent)), objective)
+
+
+@method
+def untied(data: DataInfo, *, target: float, beta: float, base: LatentModel) -> Recipe:
+    """A VAE with an isotropic posterior goes on with a diagonal one, all of whose variances begin
+    as they were (Table 7). The target is there from the first step."""
+    model = copy.deepcopy(base).requires_grad_(True)
+    if not isinstance(model.head, GaussianHead):
+        raise ValueError(f"base has no Gaussian posterior; {data.name} needs one with one variance")
+    model.head = untied_head(model.head)
+    return Recipe(model, TargetKl(target, beta, None))
 
 
 def _model(data: DataInfo, sizes: Sizes, head: nn.Module, prior: Prior) -> LatentModel:

@@ -122,7 +122,8 @@ def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
     for seed in seeds:
         this = resolved.run(key.row, key.group, seed)
         context = _Context(key.group, seed, where, this)
-        runs.append(this if column.run is None else resolved.named(column.run, context))
+        own = column.run is None or column.run in spec.rows[key.row].stands_for
+        runs.append(this if own else resolved.named(str(column.run), context))
         if seed == 0:
             inputs = {
                 name: resolved.input(needed, context._replace(where=f"{where}: inputs.{name}"))

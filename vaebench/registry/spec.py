@@ -58,6 +58,9 @@ class Row(RunPart):
     evaluations: dict[str, dict[str, Any]] = Field(
         default={}, description="parameters of evaluators in this row, by the evaluator's name"
     )
+    stands_for: tuple[str, ...] = Field(
+        default=(), description="runs in whose place columns are measured on the row's own run"
+    )
     cited: bool = False
     extra: bool = False
 
