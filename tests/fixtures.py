@@ -32,6 +32,7 @@ from vaebench.models.latent import LatentModel, glorot_uniform
 from vaebench.models.priors import StandardGaussian
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Adam, Training
+from vaebench.registry.spec import DATA
 from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
 
@@ -244,7 +245,11 @@ def _takes_models(function: Callable[..., Any]) -> bool:
 
 
 # The methods that start from nothing: what starts from another run's model has tests of its own.
-METHODS = {name: made for name, made in methods.methods().items() if not _takes_models(made)}
+METHODS = {
+    name: made
+    for name, made in methods.methods().items()
+    if not _takes_models(made) and name != DATA
+}
 METHOD_CASES = list(cases(METHODS, 1, ARGUMENTS))
 # Those whose model has latents; judges have none, and want other data.
 LATENT_CASES = [case for case in METHOD_CASES if not case.name.startswith("judges.")]

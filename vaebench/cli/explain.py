@@ -215,6 +215,8 @@ def _tokenizer(settings: TokenizerSettings) -> str:
 def _training(run: Run) -> str:
     """`50 epochs, batch size 128, adam (lr 0.001, …), the best by validation-loss`."""
     training = run.training
+    if training is None:
+        return "none, the data themselves"
     told = [
         f"{training.epochs} epochs",
         f"batch size {training.batch_size}",

@@ -108,7 +108,7 @@ class LiveReporter(PlainReporter):
         name = f"[{number}/{total}]"
         line = self.bar.add_task(
             f"{name} {work.run.method} seed {work.run.seed}",
-            total=work.run.training.epochs,
+            total=work.run.epochs,
             detail="",
         )
         if note:
@@ -139,4 +139,4 @@ def make_reporter() -> PlainReporter:
 
 def _epoch(work: Work, epoch: int, terms: dict[str, float]) -> str:
     shown = ", ".join(f"{name} {value:.2f}" for name, value in terms.items())
-    return f"epoch {epoch}/{work.run.training.epochs}: {shown}"
+    return f"epoch {epoch}/{work.run.epochs}: {shown}"

@@ -102,6 +102,8 @@ def _count(number: int, what: str) -> str:
 def _settings(run: Run) -> str:
     """How a run trains, in a line that equal ones share; runs with inputs name their method."""
     training = run.training
+    if training is None:
+        return f"{run.data.dataset} itself, nothing is trained"
     told = [
         f"{run.method} on the models of others" if run.inputs else "",
         run.data.dataset,

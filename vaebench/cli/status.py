@@ -48,7 +48,7 @@ def _state(work: Work, store: Store) -> tuple[str, str | None]:
     record = store.record(run.id)
     if record is not None and record["status"] == "diverged":
         return "diverged", record["reason"]
-    epochs = f"epoch {store.epochs_done(run.id)} of {run.training.epochs}"
+    epochs = f"epoch {store.epochs_done(run.id)} of {run.epochs}"
     if store.busy(run.id):
         return "running", epochs if record is None else "evaluating"
     failure = store.failure(run.id)

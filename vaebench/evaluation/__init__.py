@@ -20,6 +20,7 @@ Value = float | int | str | None | np.ndarray
 Evaluator = Callable[..., Mapping[str, Value]]
 
 _MODULES = (
+    "data_statistics",
     "likelihood",
     "latents",
     "latent_statistics",

@@ -207,6 +207,8 @@ class Costs:
         measured = self._measured.get(_but_seed(plain(entry.run.configuration)))
         if measured is not None:
             return measured
+        if entry.run.training is None:
+            return Cost(0.0, False)
         steps = step_count(entry.run)
         return Cost(None if entry.step_ms is None else steps * entry.step_ms / 1000, False)
 
@@ -226,5 +228,7 @@ def _but_seed(configuration: Mapping[str, object]) -> str:
 
 def step_count(run: Run) -> int:
     """Training steps of a run."""
+    if run.training is None:
+        return 0
     examples = split_sizes(run.data)["train"]
     return math.ceil(examples / run.training.batch_size) * run.training.epochs

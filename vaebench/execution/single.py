@@ -27,7 +27,7 @@ from vaebench.store import provenance
 from vaebench.store.atomic import write_bytes
 from vaebench.store.store import Record, Store, plain
 from vaebench.training import checkpoints
-from vaebench.training.loop import Epoch, train
+from vaebench.training.loop import Epoch, Trained, train
 from vaebench.training.monitors import make_monitor
 from vaebench.training.numerics import Numerics
 
@@ -127,16 +127,18 @@ def _train(
     trains = recipe.at(settings.precision, device)
     # Text is large products of many shapes: each would be compiled anew, and for nothing.
     compiles = settings.compile and not data.info.vocabulary
-    trained = train(
-        trains.compiled() if compiles else trains,
-        here,
-        run.training,
-        seed=run.seed,
-        device=device,
-        checkpoint=store.checkpoint(run.id),
-        monitor=make_monitor(recipe, run.training, here),
-        report=report,
-    )
+    trained = Trained([], 0.0)
+    if run.training is not None:
+        trained = train(
+            trains.compiled() if compiles else trains,
+            here,
+            run.training,
+            seed=run.seed,
+            device=device,
+            checkpoint=store.checkpoint(run.id),
+            monitor=make_monitor(recipe, run.training, here),
+            report=report,
+        )
     weights = recipe.model.state_dict()
     record = {
         "id": run.id,

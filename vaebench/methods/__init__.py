@@ -18,7 +18,7 @@ from vaebench.training.recipe import Recipe
 
 Method = Callable[..., Recipe]
 
-_PAPERS = ("igp", "igp_text", "ar_elbo", "du_vae", "judges")
+_MODULES = ("igp", "igp_text", "ar_elbo", "du_vae", "judges", "data")
 _METHODS: dict[str, Method] = {}
 
 
@@ -35,8 +35,8 @@ def method(function: Method) -> Method:
 
 def methods() -> Mapping[str, Method]:
     """Every registered method by name."""
-    for paper in _PAPERS:
-        importlib.import_module(f"vaebench.methods.{paper}")
+    for module in _MODULES:
+        importlib.import_module(f"vaebench.methods.{module}")
     return _METHODS
 
 

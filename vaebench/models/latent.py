@@ -35,6 +35,10 @@ class LatentModel(nn.Module):
         yield from self.decoder.parameters()
 
 
+class DataThemselves(nn.Module):
+    """In the place of a model where a table's row is the data themselves."""
+
+
 def glorot_uniform(module: nn.Module) -> nn.Module:
     """Initialise every linear layer as Keras does: Glorot uniform weights, zero biases."""
     for layer in module.modules():

@@ -12,6 +12,7 @@ from vaebench.registry.published import Key, Printed
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
 from vaebench.registry.selection import EVERYTHING, Selection
 from vaebench.registry.spec import (
+    DATA,
     THIS,
     Column,
     InputRun,
@@ -114,7 +115,8 @@ def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
         parameters.update(part.evaluations.get(column.evaluation, {}))
     parameters.update(column.parameters)
     _check_plain(parameters, f"{where}: parameters")
-    single = column.aggregation == "single"
+    # The data are there once; so is what is trained on them for their row.
+    single = column.aggregation == "single" or _merged(spec, key.row, key.group).method == DATA
     wanted = 1 if single else spec.seeds
     seeds = range(min(resolved.selection.seeds or wanted, wanted))
     runs: list[Run] = []
@@ -250,17 +252,19 @@ class _Runs:
         _check_plain(raw["arguments"], f"{where}: arguments")
         # An empty value takes away what another part of the spec has said.
         raw["arguments"] = {k: v for k, v in raw["arguments"].items() if v is not None}
+        trains = part.method != DATA
         run = Run(
             method=str(part.method),
-            arguments=raw["arguments"],
+            arguments=raw["arguments"] if trains else {},
             data=DataView.read(raw["data"], f"{where}: data"),
-            training=Training.read(raw["training"], f"{where}: training"),
-            seed=context.seed,
+            training=Training.read(raw["training"], f"{where}: training") if trains else None,
+            seed=context.seed if trains else 0,
             paper=self.paper.paper,
             version=self.paper.version,
             inputs={
                 name: self.input(wanted, context._replace(where=f"{where}: inputs.{name}"))
                 for name, wanted in part.inputs.items()
+                if trains
             },
         )
         self.runs[run.id] = run

@@ -166,7 +166,8 @@ class Training(Strict):
 
 @dataclass(frozen=True)
 class Run:
-    """One training. Two runs with equal `configuration` are the same run, wherever they stand.
+    """One training. Two runs with equal `configuration` are the same run, wherever they stand. That
+    of the data themselves has no `training`.
 
     `version` is the paper's protocol version, raised with a reason in the changelog when a change
     of the code moves numbers. `inputs` are runs that must be finished before this one starts, by
@@ -176,7 +177,7 @@ class Run:
     method: str
     arguments: dict[str, Any]
     data: DataView
-    training: Training
+    training: Training | None
     seed: int
     paper: str
     version: int
@@ -185,16 +186,23 @@ class Run:
     @property
     def configuration(self) -> dict[str, Any]:
         """All that decides the result, as plain values; unset options leave no trace."""
+        training = self.training
+        told = {} if training is None else {"training": training.model_dump(exclude_none=True)}
         return {
             "paper": self.paper,
             "version": self.version,
             "method": self.method,
             "arguments": self.arguments,
             "data": self.data.model_dump(exclude_none=True),
-            "training": self.training.model_dump(exclude_none=True),
+            **told,
             "seed": self.seed,
             "inputs": [f"{name}={run.id}" for name, run in sorted(self.inputs.items())],
         }
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it trains for at most."""
+        return 0 if self.training is None else self.training.epochs
 
     @cached_property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from vaebench.registry.layout import Layout
 from vaebench.registry.names import SCALES
 from vaebench.registry.strict import Strict
 
+DATA = "data.itself"  # the method of a row that is the data themselves: no model, nothing trained
 THIS = "this"  # as an input's row: the row for which a named run or a column is wanted
 
 

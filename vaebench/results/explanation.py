@@ -191,7 +191,7 @@ def _seed(run: Run, measurement: Measurement, ours: Measured, store: Store) -> S
     elif record is not None:
         state, reason = "unmeasured", "lacks " + ", ".join(missing)
     elif epochs:
-        state, reason = "unfinished", f"epoch {epochs} of {run.training.epochs}"
+        state, reason = "unfinished", f"epoch {epochs} of {run.epochs}"
     else:
         state = "not run"
     select = measurement.select if measurement.column.aggregation == "best" else None
