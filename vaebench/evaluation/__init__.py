@@ -40,6 +40,7 @@ _MODULES = (
     "perplexities",
     "agreement",
     "mlp_probes",
+    "imputation",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 
