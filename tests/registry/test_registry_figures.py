@@ -193,6 +193,8 @@ def test_the_profile_of_the_paper_is_below_them(tmp_path):
         (PLOT, "axes.0.groups", ["x"], "axes.0.group: ar-elbo-table1: unknown group 'x'"),
         (PLOT, "axes.0.groups", [], "axes.0.groups: "),
         (PLOT, "axes.0.against", "log σ_z^2", "axes.0.against: no row of ar-elbo-table1 is "),
+        (PLOT, "axes.0.curves", ["DGP"], "axes.0.curves: no row of ar-elbo-table1 is called 'log "),
+        (PLOT, "axes.0.level", "AE", "axes.0.row: ar-elbo-table1: unknown row 'AE'"),
     ],
 )
 def test_a_mistake_is_told_with_file_and_key(content, path, value, told, tmp_path):

@@ -129,8 +129,9 @@ def _show_figure(name: str) -> None:
         source = f"{panel.table} {panel.row} · {panel.group}{run}"
         click.echo(f"  {heads}: {source}, {panel.evaluation}{_parameters(panel)}")
     for axes in figure.axes:
-        groups = ", ".join(axes.groups)
-        click.echo(f"  {axes.title}: {axes.table} {axes.column} against {axes.against}, {groups}")
+        heads = " · ".join(head for head in (axes.line, axes.title) if head)
+        curves = ", ".join((*axes.groups, *axes.curves, *filter(None, [axes.level])))
+        click.echo(f"  {heads}: {axes.table} {axes.column} against {axes.against}, {curves}")
     if figure.sweep is not None:
         _show_sweep(figure.sweep)
     lacking = why_not_runnable(figure)

@@ -66,13 +66,40 @@ class FigureLine(PanelPart):
 
 
 class FigureAxes(Strict):
-    """A plot of one column of a table against the number in the names of its rows."""
+    """A plot of one column of a table against the number in the names of its rows.
+
+    There is a curve a group, or of one group the curves that rows such as `C = 5, DGP` name at
+    their end. `line` is what stands at the side of plots in several lines.
+    """
 
     title: str
+    line: str | None = None
     table: str
     column: str
     groups: tuple[str, ...] = Field(min_length=1)
     against: str = Field(description="`log σ_x^2` for rows called `log σ_x^2 = -0.1`")
+    curves: tuple[str, ...] = ()
+    level: str | None = Field(default=None, description="a row whose value is drawn right across")
+
+    @model_validator(mode="after")
+    def _curves_are_of_one_group(self) -> "FigureAxes":
+        if (self.curves or self.level) and len(self.groups) > 1:
+            raise ValueError("groups: `curves` and `level` are of one group")
+        return self
+
+    def point(self, row: str) -> tuple[str | None, float] | None:
+        """The curve and the number that a row says, `DGP` and 5 of `C = 5, DGP`; no curve where it
+        is the group's. None for a row that is no point."""
+        curve = None
+        if self.curves:
+            row, _, curve = row.rpartition(", ")
+            if curve not in self.curves:
+                return None
+        head, _, tail = row.rpartition(" = ")
+        try:
+            return (curve, float(tail)) if head == self.against else None
+        except ValueError:
+            return None
 
 
 class SweptArgument(Strict):

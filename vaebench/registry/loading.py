@@ -103,10 +103,10 @@ def read_figure(path: Path) -> FigureSpec:
         (place, panel.table, [("row", panel.row), ("group", panel.group)])
         for place, panel in figure.named_panels().items()
     ]
-    wanted += [
-        (f"axes.{i}", axes.table, [("column", axes.column), *(("group", g) for g in axes.groups)])
-        for i, axes in enumerate(figure.axes)
-    ]
+    for i, axes in enumerate(figure.axes):
+        names = [("column", axes.column), *(("group", g) for g in axes.groups)]
+        names += [("row", axes.level)] if axes.level else []
+        wanted.append((f"axes.{i}", axes.table, names))
     if figure.sweep is not None:
         sweep = figure.sweep
         names = [
@@ -129,8 +129,16 @@ def read_figure(path: Path) -> FigureSpec:
                 told = unknown(kind, name, known[table][kind])
                 raise UserError(f"{where}: {place}.{kind}: {table}: {told}")
     for i, axes in enumerate(figure.axes):
-        if not any(row.startswith(f"{axes.against} = ") for row in known[axes.table]["row"]):
+        rows = known[axes.table]["row"]
+        if not any(row.startswith(f"{axes.against} = ") for row in rows):
             raise UserError(f"{where}: axes.{i}.against: no row of {axes.table} is called so")
+        found = {point[0] for row in rows if (point := axes.point(row))}
+        for curve in axes.curves:
+            if curve not in found:
+                raise UserError(
+                    f"{where}: axes.{i}.curves: no row of {axes.table} is called "
+                    f"'{axes.against} = …, {curve}'"
+                )
     return figure
 
 
