@@ -6,9 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.cbook import boxplot_stats
 
 from vaebench.estimators.latents import (
     active_units,
+    boxes,
     conditional_entropy,
     log_determinant_of_covariance,
     mean_pairwise_divergence,
@@ -134,3 +136,16 @@ def test_stretching_a_dimension_adds_the_logarithm_of_its_square():
 def test_a_dimension_that_repeats_another_has_no_volume():
     z = torch.ones(9, 2)
     assert log_determinant_of_covariance(z) == -np.inf and squared_norm_of_mean(z) == 2
+
+
+@law
+@given(codes)
+def test_boxes_are_those_of_matplotlib(values):
+    parts = "whislo", "q1", "med", "q3", "whishi"
+    expected = [[box[part] for box in boxplot_stats(values)] for part in parts]
+    np.testing.assert_allclose(boxes(torch.from_numpy(values)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_whiskers_leave_out_what_is_far():
+    values = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0], [100.0], [-50.0]])
+    assert boxes(values)[:, 0].tolist() == [0.0, 0.5, 2.0, 3.5, 4.0]

@@ -1,17 +1,37 @@
 """Statistics of latent codes and of Gaussian posteriors, in float64 and nats."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from vaebench.estimators.gaussian import LOG_2PI
 
 
-def active_units(means: Tensor, threshold: float) -> int:
-    """How many dimensions of the posterior means [N, K] vary by more than `threshold` over data.
+def active(means: Tensor, threshold: float) -> Tensor:
+    """Which dimensions of the posterior means [N, K] vary by more than `threshold` over data, [K].
 
     Unbiased variance (divided by N - 1); Burda et al. (2016), Section 5.2.
     """
-    return int((means.var(dim=0, correction=1) > threshold).sum())
+    return means.var(dim=0, correction=1) > threshold
+
+
+def active_units(means: Tensor, threshold: float) -> int:
+    """How many dimensions are `active`."""
+    return int(active(means, threshold).sum())
+
+
+def boxes(values: Tensor) -> Tensor:
+    """What a box plot shows of every column of [N, K], [5, K]: the lower whisker, the quartiles and
+    the upper whisker, which end at the last values within 1.5 interquartile ranges of the box."""
+    values = values.double()
+    levels = torch.tensor([0.25, 0.5, 0.75]).to(values)
+    lower, median, upper = values.quantile(levels, dim=0)
+    reach = 1.5 * (upper - lower)
+    low = values.where(values >= lower - reach, math.inf).amin(0)
+    high = values.where(values <= upper + reach, -math.inf).amax(0)
+    # Quartiles lie between values, so there may be none from a quartile to the end of its reach.
+    return torch.stack([low.minimum(lower), lower, median, upper, high.maximum(upper)])
 
 
 def mean_pairwise_divergence(means: Tensor, log_variances: Tensor) -> float:

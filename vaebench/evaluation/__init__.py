@@ -35,6 +35,7 @@ _MODULES = (
     "sentence_classifiers",
     "sentences",
     "latent_density",
+    "posterior_boxes",
     "importance",
     "reconstructions",
     "perplexities",

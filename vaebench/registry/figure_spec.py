@@ -17,6 +17,7 @@ Kind = Literal[
     "line-plot",
     "heat-map",
     "latent-density",
+    "box-plot",
 ]
 
 
@@ -154,8 +155,8 @@ class FigureMixture(Strict):
 class FigureSpec(Strict):
     """One figure of one paper.
 
-    `image-grid` and `scatter` have `panels` side by side; `perturbations`, `gallery` and
-    `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`;
+    `image-grid`, `scatter` and `box-plot` have `panels` side by side; `perturbations`, `gallery`
+    and `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`;
     `heat-map` has a `sweep`, a panel a group; `latent-density` has `panels` to the right of a
     `mixture`.
 
@@ -222,6 +223,7 @@ class FigureSpec(Strict):
             "line-plot": {"axes"},
             "heat-map": {"sweep"},
             "latent-density": {"panels", "mixture"},
+            "box-plot": {"panels"},
         }[self.kind]
         for key in ("panels", "columns", "lines", "axes", "sweep", "mixture"):
             if bool(getattr(self, key)) != (key in wanted):

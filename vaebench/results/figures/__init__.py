@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.figure_spec import FigureSpec
+from vaebench.results.figures.box_plot import box_plot
 from vaebench.results.figures.curves import learning_curves
 from vaebench.results.figures.drawing import Drawing, save
 from vaebench.results.figures.grids import image_grids
@@ -25,6 +26,7 @@ _KINDS = {
     "line-plot": line_plot,
     "heat-map": heat_map,
     "latent-density": latent_density,
+    "box-plot": box_plot,
 }
 
 
