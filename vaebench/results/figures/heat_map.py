@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaebench.errors import UserError
-from vaebench.registry.expansion import Expansion
+from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.figure_spec import FigureSpec, FigureSweep
 from vaebench.registry.loading import published_cells
 from vaebench.registry.published import Key
@@ -88,15 +88,15 @@ def _measured_groups(
 def _printed(expansion: Expansion, swept: Expansion) -> dict[Key, str]:
     """The printed values of points that are cells of the swept table too: the same runs."""
     values = published_cells(swept.spec)
-    known = {
-        (m.key.column, tuple(run.id for run in m.runs)): values[m.key].value
-        for m in swept.measurements
-        if m.key in values
-    }
-    points = {
-        m.key: (m.key.column, tuple(run.id for run in m.runs)) for m in expansion.measurements
-    }
+    # By group too, for two groups may have the same data at smaller scales.
+    known = {_point(m): values[m.key].value for m in swept.measurements if m.key in values}
+    points = {m.key: _point(m) for m in expansion.measurements}
     return {key: known[point] for key, point in points.items() if known.get(point)}
+
+
+def _point(measurement: Measurement) -> tuple[str, ...]:
+    key = measurement.key
+    return (key.group, key.column, *(run.id for run in measurement.runs))
 
 
 def _show(
