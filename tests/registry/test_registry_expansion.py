@@ -302,3 +302,73 @@ def test_an_empty_argument_takes_away_what_was_said_before(tiny, spec_file):
     tiny["rows"]["A"]["arguments"]["samples"] = None
     path = spec_file(tiny)
     assert "samples" not in run_of(path).arguments and run_of(path, "B").arguments["samples"] == 3
+
+
+def test_what_has_another_name_takes_nothing_over():
+    """Such as another schedule; the same one is changed, and so is one that is not named again."""
+    fall = {"name": "fall", "factor": 0.5, "earliest": 3}
+    steps = {"name": "steps", "every": 4}
+    assert merge({"schedule": fall}, {"schedule": steps}) == {"schedule": steps}
+    same = {"name": "fall", "factor": 0.1}
+    assert merge({"schedule": fall}, {"schedule": same})["schedule"] == fall | {"factor": 0.1}
+    assert merge({"schedule": fall}, {"schedule": {"factor": 0.2}})["schedule"]["earliest"] == 3
+    named = merge({"schedule": {"factor": 0.5}}, {"schedule": fall})
+    assert named["schedule"] == fall
+    assert merge({"schedule": fall}, {"schedule": None}) == {"schedule": None}
+
+
+def test_a_row_may_have_another_schedule_and_another_optimizer(tiny, spec_file):
+    schedule = {"name": "plateau", "factor": 0.5, "patience": 2, "threshold": 0.1}
+    tiny["defaults"]["training"] |= {"monitor": "validation-loss", "schedule": schedule}
+    tiny["defaults"]["data"] = {"held_out": 100}
+    own = {"name": "steps", "factor": 0.2, "every": 3}
+    tiny["rows"]["A"]["training"] = {"schedule": own, "optimizer": {"name": "sgd", "lr": 0.3}}
+    path = spec_file(tiny)
+    assert run_of(path).training.schedule.model_dump() == own
+    assert run_of(path).training.optimizer.model_dump() == {"name": "sgd", "lr": 0.3}
+    assert run_of(path, "B").training.schedule.model_dump() == schedule
+
+
+def profiled(tiny, monkeypatch, profiles, named):
+    paper = PaperSpec(paper="igp", title="", reference="", version=1, profiles=profiles)
+    monkeypatch.setattr(loading, "paper_spec", lambda name: paper)
+    return tiny | {"profile": named}
+
+
+@pytest.mark.parametrize(("named", "found"), [(["one", "two"], 12), (["two", "one"], 11)])
+def test_of_several_profiles_the_last_counts_and_the_file_above_all(
+    named, found, tiny, spec_file, monkeypatch
+):
+    one = {"seeds": 3, "defaults": {"arguments": {"strength": 11, "first": 1, "latent": 9}}}
+    two = {"defaults": {"arguments": {"strength": 12, "second": 2}}}
+    spec = profiled(tiny, monkeypatch, {"one": one, "two": two}, named)
+    arguments = run_of(spec_file(spec)).arguments
+    assert (arguments["strength"], arguments["first"], arguments["second"]) == (found, 1, 2)
+    assert arguments["latent"] == 2 and load_table(spec_file(spec)).seeds == 2
+
+
+def test_assumptions_of_profiles_add_up_and_none_is_told_twice(tiny, spec_file, monkeypatch):
+    profiles = {
+        "one": {"assumptions": ["a", "b"]},
+        "two": {"assumptions": ["b", "c"]},
+        "none": {"defaults": {}},
+    }
+    spec = profiled(tiny, monkeypatch, profiles, ["one", "none", "two"])
+    assert load_table(spec_file(spec)).assumptions == ("a", "b", "c")
+    spec["assumptions"] = ["d", "a"]
+    assert load_table(spec_file(spec)).assumptions == ("a", "b", "c", "d")
+    assert load_table(spec_file(spec | {"profile": "two"})).assumptions == ("b", "c", "d", "a")
+    spec["profile"] = ["one", "three"]
+    with pytest.raises(UserError, match="profile: unknown profile 'three'"):
+        load_table(spec_file(spec))
+
+
+def test_a_scale_of_a_profile_lies_under_that_of_the_file(tiny, spec_file, monkeypatch):
+    one = {"scales": {"small": {"seeds": 1, "defaults": {"training": {"epochs": 3}}}}}
+    two = {"scales": {"small": {"defaults": {"training": {"epochs": 2, "batch_size": 7}}}}}
+    spec = profiled(tiny, monkeypatch, {"one": one, "two": two}, ["one", "two"])
+    spec["scales"] = {"small": {"defaults": {"training": {"batch_size": 5}}}}
+    small = expand(load_table(spec_file(spec), "small"))
+    assert small.spec.seeds == 1
+    assert {(r.training.epochs, r.training.batch_size) for r in small.runs.values()} == {(2, 5)}
+    assert run_of(spec_file(spec)).training.epochs == 4

@@ -151,3 +151,23 @@ def test_an_extra_column_may_stand_beside_a_published_one(tmp_path):
     keys = {m.key for m in expanded(tmp_path, spec).measurements}
     assert {key.row for key in keys if key.column == "FD"} == {"WAE-MMD", "ours"}
     assert {key.row for key in keys if key.column == "MSE"} == {"AE", "WAE-MMD", "ours"}
+
+
+def test_a_row_may_stand_for_a_named_run(tmp_path):
+    """A column of that run is then measured on the row's own run, in that row alone."""
+    spec = named_spec()
+    spec["rows"]["B"]["stands_for"] = ["stage"]
+    found = {tuple(m.key): m for m in expanded(tmp_path, spec).measurements}
+    own = found["B", "G", "Judged"]
+    assert own.runs == found["B", "G", "Rec."].runs and len(own.runs) == 2
+    other = found["A", "G", "Judged"]
+    assert {run.method for run in other.runs} == {"two_stage.second"}
+    assert [run.inputs["base"] for run in other.runs] == [*found["A", "G", "Rec."].runs]
+    assert own.evaluation.key == other.evaluation.key
+
+
+def test_a_row_stands_for_what_it_names_alone(tmp_path):
+    spec = named_spec()
+    spec["rows"]["B"]["stands_for"] = ["judge"]
+    found = {tuple(m.key): m for m in expanded(tmp_path, spec).measurements}
+    assert {run.method for run in found["B", "G", "Judged"].runs} == {"two_stage.second"}
