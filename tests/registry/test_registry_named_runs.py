@@ -171,3 +171,11 @@ def test_a_row_stands_for_what_it_names_alone(tmp_path):
     spec["rows"]["B"]["stands_for"] = ["judge"]
     found = {tuple(m.key): m for m in expanded(tmp_path, spec).measurements}
     assert {run.method for run in found["B", "G", "Judged"].runs} == {"two_stage.second"}
+
+
+def test_a_run_that_a_row_cannot_stand_for_is_told(tmp_path):
+    spec = named_spec()
+    spec["rows"]["B"]["stands_for"] = ["stag"]
+    with pytest.raises(UserError, match=r"rows\.B\.stands_for: no run is called 'stag'") as caught:
+        expanded(tmp_path, spec)
+    assert "did you mean stage?" in str(caught.value)

@@ -213,6 +213,15 @@ class TableSpec(Strict):
         return self
 
     @model_validator(mode="after")
+    def _rows_stand_for_named_runs(self) -> "TableSpec":
+        for row, part in self.rows.items():
+            for name in part.stands_for:
+                if name not in self.runs:
+                    told = nearest(name, self.runs)
+                    raise ValueError(f"rows.{row}.stands_for: no run is called {name!r}; {told}")
+        return self
+
+    @model_validator(mode="after")
     def _best_needs_a_criterion(self) -> "TableSpec":
         if self.select is None and any(c.aggregation == "best" for c in self.columns.values()):
             raise ValueError("a column aggregates by `best`, so `select` must say by what")
