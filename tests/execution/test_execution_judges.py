@@ -117,6 +117,56 @@ def test_a_circle_of_evaluations_is_told(bench):
         bench.plan()
 
 
+@pytest.fixture
+def own_judge(bench):
+    """The first run of A judges all of A, itself among them, and those of B."""
+    takes = {"other": {"row": "A", "seed": 0}}
+    bench.spec["columns"]["Judged"] = column("distance", "distance", inputs=takes)
+    return bench
+
+
+def test_a_run_may_judge_itself(own_judge):
+    bench = own_judge
+    judge, other = bench.runs("A")
+    work = bench.plan().work
+    assert next(iter(work)) == judge.id and work[judge.id].inputs == {}
+    assert [*work[other.id].inputs] == [judge.id]
+    outcome, log = bench.run()
+    assert outcome.counts == {"done": 4} and log.of("started")[0][0] == judge.id
+
+    def found(run):
+        entries = bench.store.record(run.id)["evaluations"].values()
+        (entry,) = (entry for entry in entries if entry["name"] == "distance")
+        assert entry["inputs"] == {"other": judge.id}
+        return entry["values"]["distance"]
+
+    assert found(judge) == 0 < found(other)
+    assert bench.run()[0].counts == {}
+
+
+def test_a_judge_of_itself_without_weights_is_trained_once_more(own_judge):
+    bench = own_judge
+    bench.run()
+    shutil.rmtree(bench.store.root / "runs")
+    assert bench.plan().open(bench.store) == []
+    judge = bench.runs("A")[0]
+    content = bench.store.record(judge.id)
+    content["evaluations"] = {k: e for k, e in content["evaluations"].items() if "inputs" not in e}
+    bench.store.write_record(content)
+    assert [work.run.id for work in bench.plan().open(bench.store)] == [judge.id]
+    outcome, _ = bench.run()
+    assert outcome.counts == {"done": 1} and bench.plan().open(bench.store) == []
+
+
+def test_runs_that_judge_each_other_are_a_circle(own_judge):
+    bench = own_judge
+    takes = {"other": {"row": "A", "seed": 1}}
+    bench.spec["columns"]["Back"] = column("distance", "distance", inputs=takes)
+    bench.spec["layout"]["panels"][0]["columns"].append({"header": "Back", "column": "Back"})
+    with pytest.raises(UserError, match="a circle"):
+        bench.plan()
+
+
 def test_a_name_that_the_evaluator_does_not_take_is_told(bench):
     column_of = bench.spec["columns"]["Judged"]
     column_of["inputs"] = {"referee": column_of["inputs"]["judge"]}

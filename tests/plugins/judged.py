@@ -1,4 +1,4 @@
-"""A plugin whose evaluator looks through the trained model of another run."""
+"""A plugin whose evaluators look through the trained model of another run."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -29,3 +29,10 @@ def judged(model, data, *, judge):
     seen = judge(model.decoder.mean(model.infer(x).mean)).argmax(-1)
     weights = sum(float(p.double().sum()) for p in judge.parameters())
     return {"agreement": float((seen == y).double().mean()), "weights": weights}
+
+
+@evaluator
+def distance(model, data, *, other):
+    """How far the weights of a model of the same kind are."""
+    pairs = zip(model.parameters(), other.parameters(), strict=True)
+    return {"distance": sum(float((a - b).double().square().sum()) for a, b in pairs)}
