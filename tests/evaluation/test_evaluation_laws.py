@@ -45,6 +45,7 @@ ORDERED = (
     "reconstructed_images",
     "perturbed_decodings",
     "latent_map",
+    "mean_map",
     "interpolated_samples",
     "alphabet_classifiers",
     "importance_weighted",
@@ -82,7 +83,7 @@ def each(wanted):
 every_pair = each(lambda case: True)
 every_unordered_pair = each(lambda case: not ordered(case))
 # t-SNE magnifies rounding.
-every_smooth_pair = each(lambda case: case.name != "latent_map")
+every_smooth_pair = each(lambda case: case.name not in ("latent_map", "mean_map"))
 
 
 class Sums(nn.Module):

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from fixtures import all_of, attributes, dataset, tiny_model
+from sklearn.manifold import TSNE
 
 from vaebench.errors import UserError
 from vaebench.evaluation.codes import draw
 from vaebench.evaluation.pictures import (
     as_array,
     latent_map,
+    mean_map,
     perturbed_decodings,
     reconstructed_images,
     sample_images,
@@ -155,7 +157,20 @@ def test_a_latent_map_keeps_clusters_apart():
         assert (nearest == found["labels"][:50]).mean() > 0.9
 
 
+def test_a_map_of_means_is_scikit_learns():
+    data = dataset(test=40, shape=(1, 4, 4))
+    model = tiny_model("diagonal", latent=3, shape=(1, 4, 4), scale=2.0).eval()
+    found = mean_map(model, data, perplexity=6.0)
+    with torch.no_grad():
+        means = model.infer(all_of(data.test).x).mean.numpy()
+    np.testing.assert_array_equal(found["labels"], data.test.labels)
+    expected = TSNE(perplexity=6.0, random_state=0).fit_transform(means)
+    np.testing.assert_allclose(found["points"], expected, rtol=1e-6)
+
+
 def test_a_latent_map_needs_classes():
     data = attributes(shape=(1, 2, 3))
     with pytest.raises(UserError, match="no classes"):
         latent_map(model_of((1, 2, 3)), data, latents=9, samples=9, perplexity=3.0)
+    with pytest.raises(UserError, match=r"mean_map: .* no classes"):
+        mean_map(model_of((1, 2, 3)), data, perplexity=3.0)

@@ -295,12 +295,26 @@ def test_a_latent_map_colours_the_classes_and_the_prior(single):
             colors = np.broadcast_to(colors, (len(points), 4))
             found |= {int(x): (y, to_hex(c)) for (x, y), c in zip(points, colors, strict=True)}
         assert {x: y for x, (y, _) in found.items()} == {x: x**2 for x in range(12)}
-        assert [found[x][1] for x in range(10)] == [color for color, _ in _CLASSES]
+        assert [found[x][1] for x in range(10)] == [color for color, _ in _CLASSES[:10]]
         assert found[10][1] == found[11][1] == _PRIOR
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [*map(str, range(10)), "prior"]
     titles = [axis.get_title() for axis in drawing.figure.axes]
     assert titles == ["(a) log $σ_{x}^{2}$ = −0.2", "(b) log $σ_{x}^{2}$ = −0.2"]
+
+
+def test_a_map_of_codes_alone_has_no_prior_and_fourteen_different_marks(single):
+    points = np.stack([np.arange(14.0), np.arange(14.0) ** 2], axis=1)
+    for row in "AB":
+        put(single, row, "latent_map", points=points, labels=np.arange(14))
+    drawing = drawn(SCATTER, single)
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*map(str, range(14))]
+    drawn_marks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(drawn_marks) == 14
+    for axis in drawing.figure.axes:
+        shown = np.concatenate([group.get_offsets() for group in axis.collections])
+        np.testing.assert_array_equal(shown[shown[:, 0].argsort()], points)
 
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, for linear RGB.

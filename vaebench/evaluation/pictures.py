@@ -7,7 +7,7 @@ from torch import Tensor
 from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, codes, evaluator
-from vaebench.evaluation.encoding import decodings, posteriors
+from vaebench.evaluation.encoding import decodings, posterior_means, posteriors
 from vaebench.models.latent import LatentModel
 
 
@@ -72,14 +72,33 @@ def latent_map(
     """
     from sklearn.manifold import TSNE
 
-    if data.test.labels.ndim != 1:
-        raise UserError(f"latent_map: {data.info.name} has no classes to colour the points by")
+    _check_classes(data, "latent_map")
     z = posteriors(model, data.test).rsample(1)[0][:latents]
     prior = model.prior.sample(samples, z.device).to(z)
     embedding = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=0)
     points = embedding.fit_transform(torch.cat([z, prior]).cpu().numpy())
     labels = torch.cat([data.test.labels[: len(z)], data.test.labels.new_full((samples,), -1)])
     return {"points": points.astype(np.float32), "labels": labels.cpu().numpy()}
+
+
+@evaluator
+@torch.no_grad()
+def mean_map(model: LatentModel, data: Dataset, *, perplexity: float) -> dict[str, Value]:
+    """`points` [N, 2]: t-SNE of the means of q(z|x) of the test set; `labels` [N], the classes.
+
+    scikit-learn's defaults, seed 0. IGP, Figure 4.
+    """
+    from sklearn.manifold import TSNE
+
+    _check_classes(data, "mean_map")
+    means = posterior_means(model, data.test).float().cpu().numpy()
+    points = TSNE(perplexity=perplexity, random_state=0).fit_transform(means)
+    return {"points": points.astype(np.float32), "labels": data.test.labels.cpu().numpy()}
+
+
+def _check_classes(data: Dataset, evaluator: str) -> None:
+    if data.test.labels.ndim != 1:
+        raise UserError(f"{evaluator}: {data.info.name} has no classes to colour the points by")
 
 
 def _first(model: LatentModel, data: Dataset, count: int) -> tuple[Tensor, Tensor]:

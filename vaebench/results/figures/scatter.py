@@ -1,4 +1,4 @@
-"""Maps of the latent space: codes of images by class, and samples of the prior."""
+"""Maps of the latent space: codes of data by class, and samples of the prior."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,32 +26,38 @@ _CLASSES = (
     ("#000000", "o"),
     ("#a000c0", "^"),
     ("#b00000", "o"),
+    ("#ff33cc", "s"),
+    ("#88bb88", "s"),
+    ("#330044", "s"),
+    ("#660000", "s"),
 )
+_MARKERS = "o", "^", "s"
 _PRIOR = "#ff8ac4"
-_SIZE = 5.0  # points squared
+_SIZE, _AREA = 5.0, 30_000.0  # points squared: of one mark at most, of all marks together
 
 
 def scatter(
     spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
 ) -> Drawing:
-    """Points in the plane, coloured by class, with samples of the prior in pink (AR-ELBO, Figures
-    2 and 3)."""
+    """Points in the plane, coloured by class (IGP, Figure 4), where there are any with samples of
+    the prior in pink (AR-ELBO, Figures 2 and 3)."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     pictures = Pictures(spec, expansions, store, scale)
     figure = Figure(figsize=(4.2 * len(spec.panels), 4.9), layout="constrained")
     axes = figure.subplots(1, len(spec.panels), squeeze=False)[0]
-    classes: set[int] = set()
+    numbers: set[int] = set()
     for axis, panel in zip(axes, spec.panels, strict=True):
         points, labels = pictures.array(panel, "points"), pictures.array(panel, "labels")
         _show(axis, points, labels)
         axis.set_title(mathtext(panel.title))
-        classes |= set(labels[labels >= 0].tolist())
-    marks = [(str(number), *_mark(number)) for number in sorted(classes)]
+        numbers |= set(labels.tolist())
+    marks = [(str(number), *_mark(number)) for number in sorted(numbers) if number >= 0]
+    marks += [("prior", _PRIOR, "o")] if min(numbers) < 0 else []
     handles = [
         Line2D([], [], color=color, marker=marker, linestyle="none", markersize=5, label=label)
-        for label, color, marker in (*marks, ("prior", _PRIOR, "o"))
+        for label, color, marker in marks
     ]
     figure.legend(
         handles=handles,
@@ -69,9 +75,10 @@ def scatter(
 def _show(axis: "Axes", points: np.ndarray, labels: np.ndarray) -> None:
     """Points [N, 2] with labels [N]; -1 is the prior, which lies below the classes."""
     own = labels < 0
-    style: dict[str, Any] = {"s": _SIZE, "linewidths": 0, "rasterized": True}
+    size = min(_SIZE, _AREA / len(points))
+    style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
     axis.scatter(points[own, 0], points[own, 1], color=_PRIOR, **style)
-    for marker in ("o", "^"):
+    for marker in _MARKERS:
         chosen = np.flatnonzero(~own & [_mark(number)[1] == marker for number in labels])
         colors = [_mark(labels[i])[0] for i in chosen]
         axis.scatter(points[chosen, 0], points[chosen, 1], c=colors, marker=marker, **style)
