@@ -247,7 +247,7 @@ def test_show_gives_the_spec_itself():
 
 def test_show_knows_figures_and_tables_without_methods():
     assert "AE: igp-table12 AE · MNIST, prior_means" in ok("show", "igp-figure6").stdout
-    assert "28 published cells; the methods of this" in ok("show", "igp-table3").stdout
+    assert "13 published cells; the methods of this" in ok("show", "mae-table3").stdout
 
 
 def test_status_tells_the_state_of_every_run(results):

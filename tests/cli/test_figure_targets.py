@@ -140,16 +140,16 @@ def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypa
     [
         (lambda tiny: FigureSpec(**HEAD), "cannot be drawn yet: its spec has no panels"),
         (
-            lambda tiny: scatter("igp-table3"),
-            "cannot be run yet: the methods of igp-table3 do not exist yet",
+            lambda tiny: scatter("mae-table3"),
+            "cannot be run yet: the methods of mae-table3 do not exist yet",
         ),
         (
-            lambda tiny: line_plot("igp-table3"),
-            "cannot be run yet: the methods of igp-table3 do not exist yet",
+            lambda tiny: line_plot("mae-table3"),
+            "cannot be run yet: the methods of mae-table3 do not exist yet",
         ),
         (
-            lambda tiny: heat_map("igp-table3"),
-            "cannot be run yet: the methods of igp-table3 do not exist yet",
+            lambda tiny: heat_map("mae-table3"),
+            "cannot be run yet: the methods of mae-table3 do not exist yet",
         ),
         (
             lambda tiny: heat_map(tiny, "C"),

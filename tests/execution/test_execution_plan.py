@@ -170,5 +170,5 @@ def test_a_figure_that_cannot_be_drawn_is_told():
 
 
 def test_a_table_without_methods_cannot_be_planned():
-    with pytest.raises(UserError, match="methods do not exist yet; `vaebench table igp-table3`"):
-        smoke("igp-table3")
+    with pytest.raises(UserError, match="methods do not exist yet; `vaebench table mae-table3`"):
+        smoke("mae-table3")

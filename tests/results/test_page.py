@@ -37,7 +37,7 @@ def test_a_table_of_the_suite_is_named_by_its_id(tmp_path):
 
 
 def test_a_table_without_methods_says_so(tmp_path):
-    expansion = expand(load_table("igp-table3"))
+    expansion = expand(load_table("mae-table3"))
     shown = compose(expansion, Store(tmp_path), "paper", None, "both")
     assert shown.statement == "Published numbers; the methods of this table do not exist yet."
     assert shown.measured == {}
