@@ -84,7 +84,7 @@ def test_the_loss_of_a_classifier_is_the_cross_entropy_of_its_classes():
     recipe, batch = build("sentence_classifier"), all_of(DATA.train)
     found = recipe.objective(recipe.model, batch, at(1))
     p = recipe.model(batch.x).softmax(1)[torch.arange(len(batch.y)), batch.y]
-    assert float(found["loss"]) == pytest.approx(-float(p.log().mean()), rel=1e-5)
+    assert found["loss"].item() == pytest.approx(-p.log().mean().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
