@@ -34,7 +34,7 @@ TEXT_MODELS = [case for case in METHOD_CASES if case.name == "du_vae.vae" and is
 OF_SENTENCES = (
     *("sentence_classifiers", "prior_sentences", "interpolated_sentences"),
     *("reconstructed_sentences", "reconstructed_labels", "generated_perplexity", "dense_probes"),
-    "completed_sentence",
+    *("completed_sentence", "few_shot_probes"),
 )
 LANGUAGE_MODELS = [case for case in METHOD_CASES if case.name == "judges.language_model"]
 OF_PLANES = ("aggregated_posterior",)
@@ -53,6 +53,7 @@ ORDERED = (
     "aggregated_posterior",
     "posterior_shape",
     "dense_probes",
+    "few_shot_probes",
     "completed_sentence",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vaebench.data.dataset import Dataset, TextSplit
-from vaebench.data.draws import permutation
+from vaebench.data.dataset import Dataset, Split, TextSplit
+from vaebench.data.draws import balanced, permutation
 from vaebench.data.rewritten import thinned
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.encoding import posterior_means
 from vaebench.models.latent import LatentModel
 
-_SEED = 0  # of the parts and of the words that are left: that of the official code
+_SEED = 0  # of parts, shares and the words that are left: that of the official code
 _TRAINED, _FITTED = 0.8, 0.8
 
 
@@ -42,11 +42,9 @@ def dense_probes(
     Of each sentence the share `keep` of its words is left, the same for all models; 1 is all. A
     model without codes has none.
     """
-    test = data.test
     if not isinstance(model, LatentModel):
         return {"accuracy": None}
-    if not isinstance(test, TextSplit) or data.info.classes < 2:
-        raise UserError(f"dense_probes: {data.info.name} has no sentences with classes")
+    test = _with_classes(data.test, data, "dense_probes")
     seen = test if keep == 1 else thinned(test, keep, _SEED)
     codes = posterior_means(model, seen).float()
     learn, held = (index.to(codes.device) for index in parts(len(codes), _SEED))
@@ -54,6 +52,58 @@ def dense_probes(
     labels, told = test.labels, orders(probes, len(learn), epochs)
     fit(probes, codes[learn], labels[learn], told, batch_size=batch_size, lr=lr)
     return {"accuracy": 100 * float(accuracies(probes, codes[held], labels[held]).mean())}
+
+
+@evaluator
+@torch.no_grad()
+def few_shot_probes(
+    model: LatentModel,
+    data: Dataset,
+    *,
+    split: str,
+    share: float,
+    count: int,
+    hidden: Sequence[int],
+    epochs: int,
+    batch_size: int,
+    lr: float,
+) -> dict[str, Value]:
+    """`accuracy` (percent) as of `dense_probes`, of classifiers that learn from few means.
+
+    With the `split` `train` they learn from a `share` of the training split and are tested on the
+    whole test split; with `test` from a share of what `dense_probes` learn from, tested as these
+    are, so a share of 1 is `dense_probes`. The same sentences for all models, as many of each
+    class; the smaller shares are parts of the larger ones. IGP, Section 4.2.
+    """
+    if not 0 < share <= 1:
+        raise UserError(f"few_shot_probes: share is {share!r}; expected one above 0, at most 1")
+    train, test = (_with_classes(part, data, "few_shot_probes") for part in (data.train, data.test))
+    codes, labels = posterior_means(model, test).float(), test.labels
+    match split:
+        case "train":
+            few = train.some(_few(train.labels, share))
+            seen, told = posterior_means(model, few).float(), few.labels
+        case "test":
+            learn, held = (index.to(codes.device) for index in parts(len(codes), _SEED))
+            learn = learn[_few(labels[learn], share).to(codes.device)]
+            seen, told, codes, labels = codes[learn], labels[learn], codes[held], labels[held]
+        case _:
+            raise UserError(f"few_shot_probes: split is {split!r}; expected train or test")
+    probes = Probes(count, codes.shape[1], hidden, data.info.classes).to(codes.device)
+    fit(probes, seen, told, orders(probes, len(seen), epochs), batch_size=batch_size, lr=lr)
+    return {"accuracy": 100 * float(accuracies(probes, codes, labels).mean())}
+
+
+def _with_classes(split: Split, data: Dataset, evaluator: str) -> TextSplit:
+    if not isinstance(split, TextSplit) or data.info.classes < 2:
+        raise UserError(f"{evaluator}: {data.info.name} has no sentences with classes")
+    return split
+
+
+def _few(labels: Tensor, share: float) -> Tensor:
+    """Where a share of the data lies, one datum at least, as many of each class; on the CPU."""
+    size = max(1, round(share * len(labels)))
+    return torch.from_numpy(balanced(labels.cpu().numpy(), size, _SEED))
 
 
 class Probes(nn.Module):
