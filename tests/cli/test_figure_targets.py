@@ -48,6 +48,17 @@ def own_runs(row="A"):
     return FigureSpec.model_validate({**HEAD, "kind": "scatter", "panels": [panel], "runs": runs})
 
 
+def own_plot():
+    runs = {key: tiny_spec()[key] for key in ("defaults", "groups", "columns", "rows", "seeds")}
+    rows = {f"x = {i}, {row}": part for i, (row, part) in enumerate(runs["rows"].items())}
+    axes = {
+        "title": "T", "table": HEAD["figure"], "column": "Rec.", "groups": ["G"], "against": "x",
+        "curves": ["A", "B"],
+    }  # fmt: skip
+    head = {**HEAD, "kind": "line-plot", "axes": [axes]}
+    return FigureSpec.model_validate({**head, "runs": {**runs, "rows": rows}})
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """The file of a table without a criterion: two rows, two seeds."""
@@ -125,6 +136,14 @@ def test_panels_may_be_of_runs_of_its_own(monkeypatch, tmp_path):
     assert [line.split(",")[:4] for line in lines[1:]] == [
         ["igp-figure6", row, "G", "Rec."] for row in "AB"
     ]
+
+
+def test_plots_may_be_of_runs_of_its_own(monkeypatch):
+    work = plan(own_plot(), monkeypatch).work.values()
+    found = {(w.run.arguments["posterior"], w.run.seed) for w in work}
+    assert found == set(itertools.product(["diagonal", "isotropic"], [0, 1]))
+    assert {name for w in work for name in w.tables} == {"igp-figure6"}
+    assert why_not_runnable(own_plot()) is None
 
 
 def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypatch):

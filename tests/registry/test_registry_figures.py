@@ -183,7 +183,7 @@ def test_the_profile_of_the_paper_is_below_them(tmp_path):
         (OWN, "mixture.deviation", 0, "mixture.deviation: "),
         (OWN, "mixture.centres", [[0]], "the key 'mixture.centres.0.1' is missing"),
         (OWN, "panels.0.row", "EA", "panels.0.row: f: unknown row 'EA'; did you mean AE"),
-        (OWN, "panels.0.table", "igp-table12", "runs: no panel has the table 'f'"),
+        (OWN, "panels.0.table", "igp-table12", "runs: no panel or plot has the table 'f'"),
         (OWN, "runs", None, "panels.0.table: unknown table 'f'"),
         (OWN, "runs.rwos", {}, "runs: unknown key 'rwos'; did you mean rows"),
         (OWN, "runs.rows.AE", {}, "runs: rows.AE: the key 'method' is missing"),

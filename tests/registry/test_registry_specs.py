@@ -1,5 +1,7 @@
 """Laws of every built-in table and figure, at every scale."""
 
+from itertools import product
+
 import pytest
 
 from vaebench.data.catalog import CATALOG
@@ -106,8 +108,10 @@ def test_every_figure_draws_cells_that_exist(name):
             places = {(m.key.row, m.key.group) for m in expand(table).measurements}
             assert (panel.row, panel.group) in places
     for axes in figure.axes:
-        printed = {(key.group, key.column) for key in published_cells(load_table(axes.table))}
-        assert {(group, axes.column) for group in axes.groups} <= printed
+        own = expand(own_table(figure)) if axes.table == name else None
+        keys = [m.key for m in own.measurements] if own else published_cells(load_table(axes.table))
+        there = {(key.group, key.column) for key in keys if axes.point(key.row)}
+        assert {(group, axes.column) for group in axes.groups} <= there
     if (sweep := figure.sweep) is not None:
         cells = published_cells(load_table(sweep.table))
         assert {(sweep.row, group, sweep.column) for group in sweep.groups} <= cells.keys()
@@ -118,6 +122,10 @@ def test_a_figures_own_runs_obey_the_laws_of_tables(name):
     figure = load_figure(name)
     tables = {scale: expand(own_table(figure, scale)) for scale in SCALES}
     drawn = {(panel.row, panel.group) for panel in figure.all_panels() if panel.table == name}
+    for axes in figure.axes:
+        if axes.table == name:
+            rows = filter(axes.point, tables["paper"].spec.rows)
+            drawn |= set(product(rows, axes.groups))
     for scale, table in tables.items():
         assert {(m.key.row, m.key.group) for m in table.measurements} == drawn
         assert bool(table.spec.reduced) == (scale != "paper")

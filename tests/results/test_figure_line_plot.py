@@ -124,6 +124,15 @@ def test_a_line_with_fewer_plots_has_wider_ones(table9):
     assert [axis.get_xlabel() for axis in figure.axes] == ["C", "C", "C"]
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_legend_lies_within_the_figure(count, table9):
+    figure = drawn(table9, axes=FIGURE["axes"][:count])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+
+
 def test_numbers_over_decades_lie_on_a_logarithmic_scale(table9):
     rows = table9.spec["rows"]
     rows["C = 0.5, DGP"] = {**rows["AE"], "arguments": {"posterior": "x"}, "extra": True}

@@ -161,7 +161,7 @@ class FigureSpec(Strict):
     `mixture`.
 
     `runs` are those of no table: profile, groups, columns, rows and so on, as in a table's file.
-    Panels are drawn from them under the figure's own name.
+    Panels and plots are drawn from them under the figure's own name.
     """
 
     figure: str
@@ -252,7 +252,7 @@ class FigureSpec(Strict):
 
     @model_validator(mode="after")
     def _runs_are_drawn(self) -> "FigureSpec":
-        drawn = any(panel.table == self.figure for panel in self.all_panels())
-        if self.runs is not None and not drawn:
-            raise ValueError(f"runs: no panel has the table {self.figure!r}")
+        tables = [panel.table for panel in self.all_panels()] + [axes.table for axes in self.axes]
+        if self.runs is not None and self.figure not in tables:
+            raise ValueError(f"runs: no panel or plot has the table {self.figure!r}")
         return self

@@ -63,7 +63,7 @@ def line_plot(
         _show(plot, axes, {"ours": _ours(cells), "paper": _papers(printed)}, marks)
         seeds |= {expansion.runs[run].seed for cell in cells.values() for run in cell.runs}
     figure.align_ylabels()
-    _legend(figure, spec.axes, marks)
+    _legend(figure, marks)
     mark_scale(figure, spec.id, scale)
     numbers = ", ".join(map(str, sorted(seeds)))
     return Drawing(figure, f"{scale} scale, seed{'s' if len(seeds) > 1 else ''} {numbers}")
@@ -192,9 +192,8 @@ def _scale(plot: "Axes", which: str, values: Iterable[float]) -> None:
         set_scale("symlog", linthresh=10 ** math.floor(math.log10(sizes[-1] / 100)))
 
 
-def _legend(
-    figure: "Figure", several: Sequence[FigureAxes], marks: Mapping[str, tuple[str, str]]
-) -> None:
+def _legend(figure: "Figure", marks: Mapping[str, tuple[str, str]]) -> None:
+    """In one line where it fits, else ours above the paper's."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -202,7 +201,8 @@ def _legend(
         for name, (color, marker) in marks.items()
         for who, style in _STYLES.items()
     ]
-    columns = len(handles) if len(several) > 2 else 2
+    width = sum(0.5 + 0.075 * len(str(handle.get_label())) for handle in handles)
+    columns = len(handles) if width < figure.get_figwidth() else len(marks)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=9, frameon=False
     )
