@@ -11,9 +11,9 @@ import torch
 from vaebench.data import digits
 from vaebench.data.catalog import CATALOG
 from vaebench.data.dataset import PIXELS, ImageSplit
-from vaebench.data.loading import load
+from vaebench.data.loading import Views, load
 from vaebench.errors import UserError
-from vaebench.registry.runs import DataView
+from vaebench.registry.runs import DataView, TokenizerSettings
 
 DIGITS = DataView(dataset="digits-28x28", pixels="real")
 STROKES = DataView(dataset="strokes-28x28", pixels="binary", held_out=40)
@@ -344,3 +344,18 @@ def test_mnist_limited(mnist_dir):
     counts = data.train.labels.bincount()
     assert counts.sum() == 1003 and counts.max() - counts.min() == 1
     assert data.test.labels.bincount().tolist() == [20] * 10
+
+
+def test_a_vocabulary_is_read_before_anything_starts(tmp_path):
+    path = tmp_path / "vocab.txt"
+    view = DataView(
+        dataset="grammar-reviews",
+        tokenizer=TokenizerSettings(kind="words", vocabulary=str(path)),
+    )
+    with pytest.raises(UserError, match=r"vocab\.txt: cannot be read"):
+        Views(tmp_path).require([view])
+    path.write_text("<pad>\n<s>\nword\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"vocab\.txt: line 3: expected </s>, found word"):
+        Views(tmp_path).require([view])
+    path.write_text("<pad>\n<s>\n</s>\n<unk>\nword\n", encoding="utf-8")
+    Views(tmp_path).require([view])

@@ -18,7 +18,7 @@ from vaebench.data.checksums import expected_sha256
 from vaebench.data.corpora import Corpus
 from vaebench.data.dataset import PIXELS, DataInfo, Dataset, ImageSplit, Split, real
 from vaebench.data.folder import fetch_command, stored_path
-from vaebench.data.tokenizers import Tokenizer
+from vaebench.data.tokenizers import Tokenizer, Words
 from vaebench.data.views import split_sizes
 from vaebench.data.weights import weights_path
 from vaebench.errors import UserError
@@ -125,11 +125,16 @@ class Views:
         self._loaded: dict[str, Dataset] = {}
 
     def require(self, views: Iterable[DataView]) -> None:
-        """UserError with the ways out unless the files of every view are there; loads nothing."""
-        for name in dict.fromkeys(view.dataset for view in views):
+        """UserError with the ways out unless the files of every view are there, and vocabularies
+        are such; loads no data."""
+        wanted = list(views)
+        for name in dict.fromkeys(view.dataset for view in wanted):
             entry = lookup(name)
             if not entry.made_in_code:
                 _require(entry, self.folder)
+        chosen = [view.tokenizer.vocabulary for view in wanted if view.tokenizer is not None]
+        for vocabulary in dict.fromkeys(filter(None, chosen)):
+            Words.read(Path(vocabulary).expanduser())
 
     def weights(self, name: str) -> Path:
         """The checked file of a trained network; UserError if it is not there."""

@@ -21,7 +21,8 @@ def reconstructed_labels(
     """`f1`, the macro-averaged F1 score in percent of a classifier on reconstructed test sentences,
     and its share of that on the sentences themselves, `agreement`, in percent.
 
-    A classifier in place of an autoencoder has its own F1 score, on the sentences themselves.
+    A classifier in place of an autoencoder has its own F1 score, on the sentences themselves. There
+    is no share of nothing.
     """
     test = data.test
     if not isinstance(test, TextSplit) or data.info.classes < 2:
@@ -31,7 +32,7 @@ def reconstructed_labels(
     original = _macro_f1(classifier, test)
     found = reconstructed(model, data)
     score = _macro_f1(classifier, said(found.words, found.lengths, test.labels))
-    return {"f1": score, "agreement": 100 * score / original}
+    return {"f1": score, "agreement": 100 * score / original if original else None}
 
 
 def _macro_f1(classifier: nn.Module, split: TextSplit) -> float:
