@@ -165,8 +165,8 @@ def test_an_unknown_data_set_is_told_when_the_plan_is_made(bench):
 
 
 def test_a_figure_that_cannot_be_drawn_is_told():
-    with pytest.raises(UserError, match="unknown table 'igp-figure1'"):
-        smoke("igp-figure1")
+    with pytest.raises(UserError, match="unknown table 'mae-figure1'"):
+        smoke("mae-figure1")
 
 
 def test_a_table_without_methods_cannot_be_planned():

@@ -108,7 +108,7 @@ def change(mapping, path, value=None):
         (["paper"], "ipg", "paper: unknown paper 'ipg'; did you mean igp?"),
         (["profile"], 3, "profile: Input should be a valid"),
         (["profile"], ["images", "image"], "profile: unknown profile 'image'"),
-        (["profile"], "image", "profile: unknown profile 'image'; did you mean images?"),
+        (["profile"], "image", "profile: unknown profile 'image'; did you mean images"),
         (
             ["published"],
             "igp-table21",
