@@ -178,7 +178,7 @@ def test_a_gate_has_one_bias_however_the_layer_is_copied():
     torch.save(copied.state_dict(), buffer)
     buffer.seek(0)
     loaded = Lstm(4, 3, one_bias=True).to(F64)
-    loaded.load_state_dict(torch.load(buffer))
+    loaded.load_state_dict(torch.load(buffer, weights_only=True))
     inputs = torch.randn(6, 2, 4, dtype=F64)
     sentences = [torch.stack(list(steps(layer.double(), x))) for x in inputs.unbind(1)]
     for one in (copied, loaded):
