@@ -8,14 +8,15 @@ N codes, K latent size, V vocabulary, H hidden size.
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.data.tokenizers import BOS, EOS, PAD
+from vaebench.data.tokenizers import BOS, PAD
 from vaebench.estimators import categorical
-from vaebench.models import recurrence
+from vaebench.models import decoding, recurrence
 from vaebench.models.recurrence import Lstm
 
 # Sentences at a time without gradients: many for fast products, few for a small buffer of logits.
@@ -116,8 +117,14 @@ class LstmDecoder(nn.Module):
         <s>, words and </s>, then padding; a sentence that gets too long has no </s>. Neither
         padding nor <s> is drawn as a word.
         """
-        drawn = [self._draw(some) for some in torch.split(z.flatten(0, -2), _ROWS)]
-        return torch.unflatten(torch.cat(drawn), 0, z.shape[:-1])
+        decoder: Any = self  # whose states are of its own kind
+        words = self.longest - 1
+        parts = torch.split(z.flatten(0, -2), _ROWS)
+        drawn = [decoding.sampled(decoder, some, words) for some in parts]
+        padded = [F.pad(some, (1, words - some.shape[1]), value=PAD) for some in drawn]
+        x = torch.cat(padded)
+        x[:, 0] = BOS
+        return torch.unflatten(x, 0, z.shape[:-1])
 
     def start(self, z: Tensor) -> State:
         """Before the first word, which is <s>: codes [N, K]."""
@@ -178,22 +185,6 @@ class LstmDecoder(nn.Module):
             scores = logits.gather(1, targets[:, None])[:, 0]
             total += torch.where(targets != PAD, scores, 0)
         return total.view(samples, size)
-
-    def _draw(self, z: Tensor) -> Tensor:
-        """`sample` for codes [N, K]."""
-        x = torch.full((len(z), self.longest), PAD, device=z.device)
-        x[:, 0] = BOS
-        rows, state = torch.arange(len(z), device=z.device), self.start(z)
-        for step in range(1, self.longest):
-            logits, state = self.advance(x[rows, step - 1], state)
-            logits[:, [PAD, BOS]] = -torch.inf
-            words = torch.multinomial(torch.softmax(logits, 1), 1)[:, 0]
-            x[rows, step] = words
-            going = (words != EOS).nonzero()[:, 0]
-            if not len(going):
-                break
-            rows, state = rows[going], state.select(going)
-        return x
 
 
 def uniform(module: nn.Module, *, weights: float, biases: float, embeddings: float) -> nn.Module:
