@@ -149,3 +149,49 @@ def test_the_plain_likelihood_of_a_sentence_is_ours(script, monkeypatch):
     ours = torch.stack([text.importance_log_likelihoods(model, x, 500) for _ in range(20)])
     plainly = torch.stack([-theirs.nll(x) for _ in range(20)])
     assert within(ours.exp() - plainly.exp(), 0.0)
+
+
+@pytest.fixture
+def igp_text(script, monkeypatch):
+    """The case and its baseline with small sizes."""
+    text, plain = script("igp_text"), script("igp_text_plain")
+    sizes = {"VOCABULARY": 30, "EMBEDDING": 6, "HIDDEN": 8, "LATENT": 3}
+    for name, size in {**sizes, "SIZE": 6, "WORDS": 4, "LONGEST": 7}.items():
+        monkeypatch.setattr(text, name, size)
+        monkeypatch.setattr(plain, name, size, raising=False)
+    monkeypatch.setattr(text, "INFO", replace(text.INFO, vocabulary=30, longest=8))
+    return text, plain
+
+
+def test_the_plain_way_of_igp_has_our_loss_and_gradients(igp_text):
+    """On sentences of several lengths, whose padding counts on neither side."""
+    text, plain = igp_text
+    recipe, theirs, batch = text.recipe(), plain.PlainVae(), text.data().take(torch.arange(6))
+    assert (batch.x == 0).any()
+    text.share_weights(recipe.model, theirs)
+    torch.manual_seed(0)
+    loss = recipe.objective(recipe.model, batch, at(1))["loss"]
+    torch.manual_seed(0)
+    expected = theirs.loss(batch.x)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    expected.backward()
+    found = text.renamed(recipe.model)
+    for name, weight in theirs.named_parameters():
+        if not name.endswith("bias_hh_l0"):  # which Keras has not
+            torch.testing.assert_close(found[name].grad, weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_plain_way_of_decoding_says_our_words(igp_text):
+    """Up to the end of each sentence, after which ours says nothing more."""
+    text, plain = igp_text
+    model, theirs = text.recipe().model, plain.PlainVae()
+    decoder = text.talkative(model)
+    with torch.no_grad():  # <s> and padding are words there and never the likeliest here
+        decoder.output.bias[:3] += torch.tensor([-100.0, -100.0, 0.0])
+        said = text.decoding.greedy(decoder, z := text.codes(50), 7)
+    text.share_weights(model, theirs)
+    wanted = theirs.decode(z, 7)[:, : said.shape[1]]
+    lengths = text.decoding.word_counts(said)
+    assert 0 < lengths.float().mean() < 7
+    assert torch.equal(said[said != 0], wanted[said != 0])

@@ -17,6 +17,7 @@ import ar_elbo
 import dispatch
 import du_vae
 import igp
+import igp_text
 import peak
 import pythae_case
 import seeds
@@ -27,7 +28,7 @@ from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-MODULES = (igp, ar_elbo, du_vae, text, pythae_case)
+MODULES = (igp, ar_elbo, du_vae, text, igp_text, pythae_case)
 CASES = {case.name: case for module in MODULES for case in module.CASES}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
