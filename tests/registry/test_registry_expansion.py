@@ -1,11 +1,14 @@
 """From a spec to runs: what is laid over what, and what the command line picks and changes."""
 
+import re
+
 import pytest
 
 from vaebench.errors import UserError
 from vaebench.registry import loading
 from vaebench.registry.expansion import expand
-from vaebench.registry.loading import load_table, merge
+from vaebench.registry.loading import load_table
+from vaebench.registry.merging import merge
 from vaebench.registry.selection import Selection
 from vaebench.registry.spec import PaperSpec
 
@@ -102,6 +105,33 @@ def test_a_group_gives_its_evaluations_parameters(tiny, spec_file):
     tiny["columns"]["Rec."]["parameters"] = {"split": "train"}
     (first, *_) = expand(load_table(spec_file(tiny))).measurements
     assert first.evaluation.parameters == {"samples": 5, "split": "train", "seed": 3}
+
+
+def test_a_column_may_be_measured_otherwise_in_a_group(tiny, spec_file):
+    change = {"evaluation": "active_units", "value": "au", "dialect": "au@test"}
+    tiny["groups"]["H"] = {**tiny["groups"]["G"], "columns": {"Rec.": change}}
+    spec = load_table(spec_file(tiny))
+    found = {m.key.group: m for m in expand(spec).measurements}
+    assert found["G"].evaluation.name == "reconstruction"
+    assert found["H"].evaluation.name == "active_units"
+    assert (found["H"].column.value, found["H"].column.unit) == ("au", "nats an image")
+    assert {name: c.dialect for name, c in spec.told_columns().items()} == {
+        "Rec.": "rec@test-one-sample",
+        "Rec. (H)": "au@test",
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"Re": {}}, "groups.G.columns: no column is 'Re'; did you mean Rec."),
+        ({"Rec.": {"evaluations": "x"}}, "groups.G.columns: unknown key 'evaluations'"),
+    ],
+)
+def test_what_a_group_changes_is_a_column(tiny, spec_file, columns, told):
+    tiny["groups"]["G"]["columns"] = columns
+    with pytest.raises(UserError, match=re.escape(told)):
+        load_table(spec_file(tiny))
 
 
 def test_parameters_of_an_evaluator_without_a_column_are_refused(tiny, spec_file):

@@ -65,7 +65,8 @@ def _show_rows(expansion: Expansion) -> None:
 
 def _show_columns(expansion: Expansion) -> None:
     click.echo("\nColumns")
-    for name, column in expansion.spec.all_columns().items():
+    spec = expansion.spec
+    for name, column in (spec.all_columns() | spec.told_columns()).items():
         extra = ", extra" if column.extra else ""
         click.echo(f"  {name}: {column.dialect}, {column.unit}, {column.aggregation}{extra}")
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from vaebench.errors import UserError, unknown
 from vaebench.registry.canonical import canonical
-from vaebench.registry.loading import merge, paper_spec, published_cells
+from vaebench.registry.loading import paper_spec, published_cells
+from vaebench.registry.merging import merge
 from vaebench.registry.published import Key, Printed
 from vaebench.registry.runs import DataView, Evaluation, Run, Training
 from vaebench.registry.selection import EVERYTHING, Selection
@@ -83,7 +84,7 @@ def expand(spec: TableSpec, selection: Selection = EVERYTHING) -> Expansion:
             continue
         if _merged(spec, row, group).method is None:
             continue
-        for name, column in spec.all_columns().items():
+        for name, column in spec.columns_of(group).items():
             key = Key(row, group, name)
             if not _has_cell(spec, key, column, printed):
                 continue

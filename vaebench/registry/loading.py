@@ -7,6 +7,7 @@ from typing import Any
 
 from vaebench.errors import UserError, nearest, unknown
 from vaebench.registry.figure_spec import FigureSpec
+from vaebench.registry.merging import merge
 from vaebench.registry.names import PAPERS, SCALES, benchmarks_dir, figure_paths, table_paths
 from vaebench.registry.published import Key, Printed, read_published
 from vaebench.registry.spec import PaperSpec, TableSpec
@@ -155,25 +156,6 @@ def every_table(scale: str = "paper") -> Iterator[TableSpec]:
     """All built-in tables."""
     for name in table_paths():
         yield load_table(name, scale)
-
-
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `overlay` laid over it, mapping by mapping.
-
-    What has another `name`, such as another schedule, is another thing and takes nothing over.
-    """
-    result = dict(base)
-    for key, value in overlay.items():
-        below = result.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and _alike(below, value):
-            result[key] = merge(below, value)
-        else:
-            result[key] = value
-    return result
-
-
-def _alike(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> bool:
-    return "name" not in base or overlay.get("name", base["name"]) == base["name"]
 
 
 def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from vaebench.errors import nearest
+from vaebench.errors import UserError, nearest
 from vaebench.registry.layout import Layout
+from vaebench.registry.merging import merge
 from vaebench.registry.names import SCALES
 from vaebench.registry.strict import Strict
 
@@ -49,6 +50,9 @@ class Group(RunPart):
 
     evaluations: dict[str, dict[str, Any]] = Field(
         default={}, description="parameters of evaluators in this group, by the evaluator's name"
+    )
+    columns: dict[str, dict[str, Any]] = Field(
+        default={}, description="what a column is in this group, laid over what it is elsewhere"
     )
 
 
@@ -99,6 +103,19 @@ class Column(Strict):
     files: dict[str, str] = {}
     groups: tuple[str, ...] | None = None
     beside: str | None = None
+
+
+def _with_also(columns: dict[str, Column]) -> dict[str, Column]:
+    found = dict(columns)
+    for name, column in columns.items():
+        if column.also is not None:
+            change = {"aggregation": column.also, "also": None, "extra": True}
+            found[f"{name} ({column.also})"] = column.model_copy(update=change)
+    return found
+
+
+def _changed(column: Column, change: dict[str, Any]) -> dict[str, Any]:
+    return merge(column.model_dump(exclude_unset=True), change)
 
 
 class Select(Strict):
@@ -187,16 +204,44 @@ class TableSpec(Strict):
 
     def all_columns(self) -> dict[str, Column]:
         """The columns, and the extra ones that `also` adds: `Rec. (mean)`."""
-        found = dict(self.columns)
+        return _with_also(self.columns)
+
+    def columns_of(self, group: str) -> dict[str, Column]:
+        """The same as they are in a group."""
+        changed = self.groups[group].columns
+        found = {
+            name: Column(**_changed(column, changed[name])) if name in changed else column
+            for name, column in self.columns.items()
+        }
+        return _with_also(found)
+
+    def told_columns(self) -> dict[str, Column]:
+        """The columns without extra ones of `also`, and beside each what it is in groups where it
+        is something else: `100 (Linear)`."""
+        found: dict[str, Column] = {}
         for name, column in self.columns.items():
-            if column.also is not None:
-                change = {"aggregation": column.also, "also": None, "extra": True}
-                found[f"{name} ({column.also})"] = column.model_copy(update=change)
+            found[name] = column
+            for group, part in self.groups.items():
+                if name in part.columns:
+                    found[f"{name} ({group})"] = self.columns_of(group)[name]
         return found
 
     @model_validator(mode="after")
+    def _groups_change_columns(self) -> "TableSpec":
+        for group, part in self.groups.items():
+            for name, change in part.columns.items():
+                if name not in self.columns:
+                    told = nearest(name, self.columns)
+                    raise ValueError(f"groups.{group}.columns: no column is {name!r}; {told}")
+                try:
+                    Column.read(_changed(self.columns[name], change), f"groups.{group}.columns")
+                except UserError as error:
+                    raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
     def _evaluators_are_those_of_columns(self) -> "TableSpec":
-        used = {column.evaluation for column in self.columns.values()}
+        used = {column.evaluation for column in self.told_columns().values()}
         groups = [part.evaluations for part in self.groups.values()]
         rows = [part.evaluations for part in (*self.rows.values(), *self.runs.values())]
         for parameters in (self.evaluations, *groups, *rows):

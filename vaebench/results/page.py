@@ -161,7 +161,7 @@ def _notes(expansion: Expansion, ours: bool, found: Iterable[str]) -> list[str]:
     spec = expansion.spec
     notes = [f"Finding of the suite's own runs: {text}" for text in found]
     if ours:
-        told = {name: _measure_of(column, spec) for name, column in spec.columns.items()}
+        told = {name: _measure_of(column, spec) for name, column in spec.told_columns().items()}
         for text, names in groupby(told, key=lambda name: told[name]):
             notes.append(f"{_together(list(names))}: {text}")
         if spec.select is not None and any(c.aggregation == "best" for c in spec.columns.values()):
