@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from vaebench.data.dataset import DataInfo
+from vaebench.methods.sizes import check_sizes, scaled
 from vaebench.models.flows import FlowHead
 from vaebench.models.heads import DeltaHead, LinearGaussianHead, NormalisedMean
 from vaebench.models.latent import LatentModel
@@ -41,22 +42,22 @@ class ResNetPixelCnn:
     noisy_decoder = False
 
     def __post_init__(self) -> None:
-        _check_sizes(self)
+        check_sizes(self)
 
     @property
     def channels(self) -> int:
         """An even number, for the bottlenecks have half as many."""
-        return 2 * _scaled(32, self.width)
+        return 2 * scaled(32, self.width)
 
     @property
     def features(self) -> int:
         """What the encoder gives to the head."""
-        return _scaled(512, self.width)
+        return scaled(512, self.width)
 
     @property
     def flow_units(self) -> int:
         """In a hidden layer of a flow's network."""
-        return _scaled(60 * self.latent, self.width)
+        return scaled(60 * self.latent, self.width)
 
     def model(self, data: DataInfo, head: Head, *, refined: bool = False) -> LatentModel:
         """Encoder, head, N(0, I) and decoder. The head's linear map begins Xavier uniform."""
@@ -85,15 +86,15 @@ class Lstm:
     noisy_decoder = True
 
     def __post_init__(self) -> None:
-        _check_sizes(self)
+        check_sizes(self)
 
     @property
     def features(self) -> int:
-        return _scaled(self.hidden, self.width)
+        return scaled(self.hidden, self.width)
 
     @property
     def flow_units(self) -> int:
-        return _scaled(60 * self.latent, self.width)
+        return scaled(60 * self.latent, self.width)
 
     def model(self, data: DataInfo, head: Head, *, refined: bool = False) -> LatentModel:
         """The same; `refined` is for SA-VAE, which begins further out.
@@ -103,7 +104,7 @@ class Lstm:
         """
         if not data.vocabulary:
             raise ValueError(f"network.kind lstm is for text; {data.name} is images")
-        embedding = _scaled(self.embedding, self.width)
+        embedding = scaled(self.embedding, self.width)
         encoder = LstmEncoder(data.vocabulary, embedding, self.features)
         decoder = LstmDecoder(
             data.vocabulary,
@@ -136,18 +137,3 @@ def network_of(settings: Mapping[str, Any]) -> Network:
     if kind not in _KINDS:
         raise ValueError(f"network.kind is {kind!r}; expected {' or '.join(_KINDS)}")
     return _KINDS[kind](**sizes)
-
-
-def _scaled(size: int, width: float) -> int:
-    """A layer of the paper at this width."""
-    return max(1, round(size * width))
-
-
-def _check_sizes(network: ResNetPixelCnn | Lstm) -> None:
-    width = network.width
-    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= 16:
-        raise ValueError(f"network.width is {width!r}; expected a factor above 0, at most 16")
-    for name in ("latent", "embedding", "hidden"):
-        size = getattr(network, name, 1)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"network.{name} is {size!r}; expected a size from 1")

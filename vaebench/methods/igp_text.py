@@ -15,6 +15,7 @@ from torch import nn
 
 from vaebench.data.dataset import DataInfo
 from vaebench.methods import method
+from vaebench.methods.sizes import check_sizes
 from vaebench.models.heads import DeterministicHead, GaussianHead
 from vaebench.models.heads import untied as untied_head
 from vaebench.models.keras_lstm import encoder_and_decoder
@@ -43,10 +44,7 @@ class Sizes:
     latent: int
 
     def __post_init__(self) -> None:
-        for name in ("embedding", "hidden", "latent"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"network.{name} is {size!r}; expected a size from 1")
+        check_sizes(self)
 
 
 @method

@@ -1,0 +1,19 @@
+"""The sizes that an argument `network` says."""
+
+_SIZES = ("latent", "embedding", "hidden")
+
+
+def scaled(size: int, width: float) -> int:
+    """A layer of the paper at this width."""
+    return max(1, round(size * width))
+
+
+def check_sizes(network: object) -> None:
+    """ValueError unless a network's `width`, if it has one, and its sizes can be."""
+    width = getattr(network, "width", 1)
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= 16:
+        raise ValueError(f"network.width is {width!r}; expected a factor above 0, at most 16")
+    for name in _SIZES:
+        size = getattr(network, name, 1)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"network.{name} is {size!r}; expected a size from 1")
