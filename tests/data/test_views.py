@@ -45,6 +45,14 @@ from vaebench.registry.runs import DataView
             DataView(dataset="strokes-28x28", held_out=30, limit=50),
             {"train": 50, "validation": 20, "test": 20},
         ),
+        (
+            DataView(dataset="mnist", pixels="binary", held_out=2_000, binarisations=5),
+            {"train": 58_000, "validation": 10_000, "test": 50_000},
+        ),
+        (
+            DataView(dataset="mnist", pixels="binary", held_out=100, binarisations=2, limit=20),
+            {"train": 20, "validation": 20, "test": 20},
+        ),
     ],
     ids=str,
 )
@@ -68,6 +76,41 @@ def test_something_must_be_left_to_train_on(held_out):
         f"data: held_out: {held_out:,} leaves nothing to train on of the "
         "1,500 training examples of digits-28x28"
     )
+
+
+@pytest.mark.parametrize("pixels", [None, "real", "symmetric", "thresholded"])
+def test_only_drawn_pixels_have_binarisations(pixels):
+    with pytest.raises(UserError) as caught:
+        split_sizes(DataView(dataset="mnist", pixels=pixels, binarisations=5))
+    assert str(caught.value) == (
+        "data: binarisations: the pixels of this view of mnist are not drawn; "
+        "say `pixels: binary`, or leave binarisations out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("pixels", "symmetric"), ("pixels", "thresholded"), ("orientation", "transposed")],
+)
+def test_text_has_no_view_of_images(option, value):
+    with pytest.raises(UserError) as caught:
+        split_sizes(DataView(dataset="grammar-reviews", **{option: value}))
+    expected = f"data: {option}: grammar-reviews is text; leave {option} out"
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("binarisations", 0),
+        ("binarisations", 2.5),
+        ("orientation", "upright"),
+        ("pixels", "grey"),
+    ],
+)
+def test_what_an_option_of_images_may_be(option, value):
+    with pytest.raises(UserError, match=option):
+        DataView.read({"dataset": "mnist", option: value}, "data")
 
 
 @pytest.mark.parametrize("held_out", [0, -1, 9, 10.5, "all"])

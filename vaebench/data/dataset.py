@@ -24,9 +24,21 @@ def bernoulli(images: Tensor) -> Tensor:
     return torch.randint_like(images, 255).lt(images).to(torch.float32)
 
 
+def symmetric(images: Tensor) -> Tensor:
+    """2 value / 255 - 1, in [-1, 1]: float32 from uint8."""
+    return images.to(torch.float32).mul_(2).sub_(255).div_(255)
+
+
 # How a view shows the stored pixels of training images, from uint8 [B,C,H,W] to float32; unset
-# means real. Those of other splits are shown as they are stored, and binary ones stored as drawn.
-PIXELS: dict[str | None, Pixels] = {None: real, "real": real, "binary": bernoulli}
+# means real. Those of other splits are shown alike, but binary ones are stored as they were drawn;
+# thresholded ones are stored so in all splits.
+PIXELS: dict[str | None, Pixels] = {
+    None: real,
+    "real": real,
+    "symmetric": symmetric,
+    "thresholded": real,
+    "binary": bernoulli,
+}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from vaebench.data.corpora import Corpus
 from vaebench.data.dataset import PIXELS, DataInfo, Dataset, ImageSplit, Split, real
 from vaebench.data.folder import fetch_command, stored_path
 from vaebench.data.tokenizers import Tokenizer, Words
-from vaebench.data.views import split_sizes
+from vaebench.data.views import copies, split_sizes
 from vaebench.data.weights import weights_path
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
@@ -30,6 +30,7 @@ Parts = Mapping[str, NDArray[Any]]
 _LIMIT_SEED = 20_260_102
 _HELD_OUT_SEED = 20_260_110
 _BINARY_SEEDS = {"validation": 20_260_111, "test": 20_260_112}
+_HALF = 128  # the least value that is half of 255 or more
 
 
 # The sets made in code; all others are read from their files.
@@ -55,8 +56,10 @@ def _load_images(entry: Entry, view: DataView, folder: Path) -> Dataset:
     groups = parts.get("class-groups")
     class_groups = None if groups is None else torch.from_numpy(groups.astype(np.int64))
     others = {} if class_groups is None else {"class groups": class_groups}
+    if view.pixels == "symmetric":  # nothing but its name tells it from the real one
+        others["pixels"] = torch.frombuffer(bytearray(b"symmetric"), dtype=torch.uint8)
     sha256 = _sha256(splits, others)
-    info = _info(entry, splits)
+    info = replace(_info(entry, splits), shape=tuple(splits["train"].images.shape[1:]))
     return _dataset(splits, info, sha256, folder, class_groups=class_groups)
 
 
@@ -194,15 +197,22 @@ def _drawn(labels: NDArray[Any], size: int, entry: Entry) -> draws.Index:
 
 def _split(parts: Parts, name: str, entry: Entry, view: DataView, size: int) -> ImageSplit:
     images, labels = parts[f"{name}-images"], parts[f"{name}-labels"]
-    places, pixels = np.arange(len(labels)), PIXELS[view.pixels]
+    whole, times = len(labels), copies(view, name)
+    places, pixels = np.arange(whole), PIXELS[view.pixels]
     if view.limit is not None:  # before anything is read of images that lie in a mapped file
-        places = _drawn(labels, size, entry)
+        places = _drawn(labels, size // times, entry)
         images, labels = images[places], labels[places]
+    if view.pixels == "thresholded":
+        images = np.where(images >= _HALF, np.uint8(255), np.uint8(0))
     if view.pixels == "binary" and name != "train":
-        images, pixels = draws.binarised(images, places, _BINARY_SEEDS[name]), real
+        seed, pixels = _BINARY_SEEDS[name], real
+        images = np.concatenate(
+            [draws.binarised(images, places + copy * whole, seed) for copy in range(times)]
+        )
+    shown = torch.from_numpy(images).view(-1, *entry.shape)
     return ImageSplit(
-        images=torch.from_numpy(images).view(-1, *entry.shape),
-        labels=torch.from_numpy(labels.astype(np.int64)),
+        images=shown if view.orientation is None else shown.mT.contiguous(),
+        labels=torch.from_numpy(np.concatenate([labels.astype(np.int64)] * times)),
         pixels=pixels,
     )
 

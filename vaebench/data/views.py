@@ -14,6 +14,13 @@ def split_sizes(view: DataView) -> dict[str, int]:
     sizes = dict(entry.splits)
     if entry.is_text and view.pixels is not None:
         raise UserError(f"data: pixels: {entry.name} is text; leave pixels out")
+    if entry.is_text and view.orientation is not None:
+        raise UserError(f"data: orientation: {entry.name} is text; leave orientation out")
+    if view.binarisations is not None and view.pixels != "binary":
+        raise UserError(
+            f"data: binarisations: the pixels of this view of {entry.name} are not drawn; "
+            "say `pixels: binary`, or leave binarisations out"
+        )
     if not entry.is_text and view.tokenizer is not None:
         raise UserError(f"data: tokenizer: {entry.name} is no text; leave tokenizer out")
     if view.held_out is not None:
@@ -34,4 +41,13 @@ def split_sizes(view: DataView) -> dict[str, int]:
         # One of every class where there are few classes; 1,623 characters could not be limited.
         few = max(view.limit // 5, min(entry.classes, 100))
         sizes = {name: min(size, most.get(name, few)) for name, size in sizes.items()}
-    return {name: sizes[name] for name in ("train", "validation", "test") if name in sizes}
+    return {
+        name: sizes[name] * copies(view, name)
+        for name in ("train", "validation", "test")
+        if name in sizes
+    }
+
+
+def copies(view: DataView, split: str) -> int:
+    """How many times each image of a split is there."""
+    return 1 if split == "train" else view.binarisations or 1

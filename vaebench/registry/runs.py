@@ -36,15 +36,19 @@ class TokenizerSettings(Strict):
 class DataView(Strict):
     """A data set and the view of it that a run sees.
 
-    `pixels` are `real` grey values (unset too), or `binary`: training images drawn anew at every
-    use, with the grey values as probabilities, validation and test images drawn once and for all.
-    `held_out` takes the last training examples for validation, a seeded draw of them if they lie in
-    order of their classes; `limit` then keeps a draw of each split, class-balanced where there are
-    classes. Text has a `tokenizer`, whole words if unset, whose words do not depend on the limit.
+    `pixels` are `real` values from 0 to 1 (unset too), `symmetric` ones from -1 to 1, `thresholded`
+    at 1/2, or `binary`: training images drawn anew at every use, with the grey values as
+    probabilities, validation and test images drawn once and for all, each of them `binarisations`
+    times (once if unset). `orientation: transposed` swaps rows and columns of images. `held_out`
+    takes the last training examples for validation, a seeded draw of them if they lie in order of
+    their classes; `limit` then keeps a draw of each split, class-balanced where there are classes.
+    Text has a `tokenizer`, whole words if unset, whose words do not depend on the limit.
     """
 
     dataset: str
-    pixels: Literal["real", "binary"] | None = None
+    pixels: Literal["real", "symmetric", "thresholded", "binary"] | None = None
+    binarisations: int | None = Field(default=None, ge=1)
+    orientation: Literal["transposed"] | None = None
     held_out: int | None = Field(default=None, ge=10)
     limit: int | None = Field(default=None, ge=10)
     tokenizer: TokenizerSettings | None = None
