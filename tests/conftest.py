@@ -62,14 +62,13 @@ def mnist_dir(tmp_path_factory):
     return imported
 
 
-@pytest.fixture(scope="session")
-def omniglot_dir(tmp_path_factory):
-    """A data folder that holds OMNIGLOT's drawings (mark such tests `real_data`)."""
-    entry, folder = lookup("omniglot-derived"), data_folder()
+def real_data(name: str, told: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that holds this data set; skips the test where there is none."""
+    entry, folder = lookup(name), data_folder()
     if all(state.good for state in check(entry, folder)):
         return folder
     source, imported = os.environ.get("VAEBENCH_TEST_DATA"), tmp_path_factory.mktemp("data")
-    absent = f"OMNIGLOT's drawings are not in {folder}"
+    absent = f"{told} are not in {folder}"
     if not source:
         pytest.skip(f"{absent}, and VAEBENCH_TEST_DATA names no folder with them")
     try:
@@ -77,6 +76,24 @@ def omniglot_dir(tmp_path_factory):
     except UserError as error:  # a folder with MNIST alone will do for the other tests
         pytest.skip(f"{absent}, nor in VAEBENCH_TEST_DATA ({str(error).splitlines()[0]})")
     return imported
+
+
+@pytest.fixture(scope="session")
+def omniglot_dir(tmp_path_factory):
+    """A data folder that holds OMNIGLOT's drawings (mark such tests `real_data`)."""
+    return real_data("omniglot-derived", "OMNIGLOT's drawings", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def cifar10_dir(tmp_path_factory):
+    """A data folder that holds CIFAR-10 (mark such tests `real_data`)."""
+    return real_data("cifar10", "CIFAR-10's images", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def cifar10_subset_dir(tmp_path_factory):
+    """A data folder that holds CIFAR-10's first images (mark such tests `real_data`)."""
+    return real_data("cifar10-subset", "CIFAR-10's first images", tmp_path_factory)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def test_files_can_be_had_and_checked(name):
         assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert all(url.startswith("https://") for url in file.mirrors)
         assert entry.file(file.part) is file
+        assert file.size or not file.beginning
 
 
 @pytest.mark.parametrize("name", [*CATALOG, *WEIGHTS])
@@ -59,6 +60,7 @@ def test_archives_and_members_are_plainly_named(name):
     for source, files in entry.sources.items():
         assert all(url.startswith("https://") for url in source.mirrors)
         if isinstance(source, Archive):
+            assert all(PurePosixPath(name).suffix == ".npz" for name in source.arrays)
             assert len({file.member for file in files}) == len(files)
             for file in files:
                 assert file.member and not file.member.startswith(("./", "/"))

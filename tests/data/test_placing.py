@@ -3,12 +3,13 @@
 import errno
 import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vaebench.data.checksums import check_file, recorded
-from vaebench.data.placing import Unusable, place, record, write
+from vaebench.data.placing import CHUNK, Unusable, place, place_bytes, record, write
 from vaebench.errors import UserError
 
 
@@ -34,6 +35,27 @@ def test_unpacks_and_checks(tiny, file, tmp_path, source, pack):
     place(source, tiny.entry, file, tmp_path / "data")
     assert check_file(tiny.entry, file, tmp_path / "data").status == "ok"
     assert leftovers(tmp_path / "data") == [file.name]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("more", [0, 1, 3 * CHUNK])
+def test_of_a_beginning_there_may_be_more(tiny, file, tmp_path, source, pack, more):
+    beginning = replace(file, beginning=True)
+    source.write_bytes(pack(tiny.contents[file.name] + bytes(more)))
+    place(source, tiny.entry, beginning, tmp_path / "data")
+    assert check_file(tiny.entry, beginning, tmp_path / "data").status == "ok"
+    source.write_bytes(pack(tiny.contents[file.name][:-1]))
+    with pytest.raises(Unusable, match=r"expected 336 bytes, found 335 \(cut short\)"):
+        place(source, tiny.entry, beginning, tmp_path / "data")
+
+
+def test_a_beginning_that_spans_several_pieces(tiny, file, tmp_path):
+    content = tiny.contents[file.name]
+    pieces = [content[:100], content[100:336], b"", b"more", b"and more"]
+    for chunks in (pieces, [content[:100], content[100:] + b"more"]):
+        (tmp_path / "tiny" / file.name).unlink(missing_ok=True)
+        place_bytes(chunks, tiny.entry, replace(file, beginning=True), tmp_path)
+        assert (tmp_path / "tiny" / file.name).read_bytes() == content
 
 
 def spoil(content: bytes, how: str) -> bytes:

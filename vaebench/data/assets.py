@@ -1,7 +1,7 @@
 """What a data set or a trained network is on disk: its files, and where they come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +9,7 @@ Kind = Literal["original", "derived", "stand-in"]
 Format = Literal[
     "idx",
     "celeba",
+    "records",
     "chardata",
     "drawings",
     "text",
@@ -29,12 +30,19 @@ Format = Literal[
 class Archive:
     """A zip, tar or tar.gz file of which some members are wanted; it goes when they are there.
 
-    `mirrors` and `aliases` are as those of a file.
+    `mirrors` and `aliases` are as those of a file; `arrays` are the names of npz files, where users
+    may have such ones, from whose arrays the same members can be made.
     """
 
     name: str
     mirrors: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called where a user has it, in order of trial."""
+        return (self.name, *self.aliases, *self.arrays)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class StoredFile:
     decompressed file; `mirrors` are URLs of the file, mostly gzip-compressed, in order of trial;
     `aliases` are other names it goes by where a user may already have it. Instead of
     having mirrors it may be the `member` of that path in an archive, not compressed once more. An
-    archive that is wanted whole is a file like any other.
+    archive that is wanted whole is a file like any other. `beginning`: it is the first `size` bytes
+    of what is found under these names.
     """
 
     part: str
@@ -56,6 +65,12 @@ class StoredFile:
     aliases: tuple[str, ...] = ()
     archive: Archive | None = None
     member: str = ""
+    beginning: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called where a user has it, in order of trial."""
+        return (self.name, *self.aliases)
 
     @property
     def source(self) -> "Source":
@@ -69,8 +84,9 @@ Source = StoredFile | Archive
 @dataclass(frozen=True, kw_only=True)
 class Asset:
     """What is fetched under one name. `folders` are usual places of its files where a user has
-    them already, `by_hand` says where to get them if no mirror gives them. What `lies_in` a folder
-    of the user's stays there."""
+    them already, `by_hand` says where to get them if no mirror gives them, and `refused` which
+    files that look like them are not read, and why. What `lies_in` a folder of the user's stays
+    there."""
 
     name: str
     title: str
@@ -78,6 +94,7 @@ class Asset:
     files: tuple[StoredFile, ...] = ()
     folders: tuple[str, ...] = ()
     by_hand: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
     lies_in: Path | None = None
 
     @property

@@ -1,16 +1,16 @@
 """What data sets and weights there are, by name.
 
 A new data set is one entry. Every checksum stands for bytes that were verified against the
-published ones; where that was not possible it is None, and the store records the first it meets.
+published ones, or is itself a published one; where there is none it is None, and the store records
+the first it meets.
 """
 
 import re
 
 from vaebench.data.assets import Asset, Entry, StoredFile, Weights
+from vaebench.data.colour_sets import CELEBA, CIFAR10, CIFAR10_SUBSET, FACES, SHAPES
 from vaebench.data.image_sets import (
-    CELEBA,
     DIGITS,
-    FACES,
     FASHION_MNIST,
     MNIST,
     OMNIGLOT,
@@ -67,7 +67,8 @@ CATALOG: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         *(MNIST, FASHION_MNIST, CELEBA, OMNIGLOT, OMNIGLOT_DERIVED),
-        *(DIGITS, FACES, STROKES),
+        *(CIFAR10, CIFAR10_SUBSET),
+        *(DIGITS, FACES, STROKES, SHAPES),
         *(YAHOO, YELP, YELP_SHORT),
         *(YAHOO_DERIVED, YELP_DERIVED, YELP_SHORT_DERIVED, GAUSSIAN_SENTENCES),
         *(CBT, DBPEDIA, YAHOO_QUESTIONS, SNLI),

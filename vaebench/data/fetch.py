@@ -1,11 +1,11 @@
 """Filling the data folder, from mirrors or from files the user has. Only this uses the network."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from vaebench.data.archives import members
+from vaebench.data.archives import Members, members
 from vaebench.data.assets import Archive, Asset, Source, StoredFile
 from vaebench.data.checksums import FileState, check_file
 from vaebench.data.download import Patience, discard, download, origin
@@ -145,7 +145,7 @@ def _settle(part: Path, entry: Asset, source: Source, folder: Path) -> None:
     """Place a complete download; if it is of no use, its bytes are not to be resumed."""
     try:
         if isinstance(source, Archive):
-            _unpack(part, entry, _lacking(entry, source, folder), folder)
+            _unpack(part, entry, source, folder)
         else:
             place(part, entry, source, folder)
     except Unusable:
@@ -153,15 +153,23 @@ def _settle(part: Path, entry: Asset, source: Source, folder: Path) -> None:
         raise
 
 
-def _unpack(path: Path, entry: Asset, files: Sequence[StoredFile], folder: Path) -> None:
-    """Place these members of an archive."""
-    wanted = {file.member: file for file in files}
-    with closing(members(path, wanted)) as found:
+def _unpack(path: Path, entry: Asset, archive: Archive, folder: Path) -> None:
+    """Place the members of an archive that are lacking."""
+    wanted = {file.member: file for file in _lacking(entry, archive, folder)}
+    with closing(_members(path, archive, wanted)) as found:
         for member, chunks in found:
             try:
                 place_bytes(chunks, entry, wanted[member], folder)
             except Unusable as error:
                 raise Unusable(f"{member}: {error}") from error
+
+
+def _members(path: Path, archive: Archive, wanted: Mapping[str, StoredFile]) -> Members:
+    if path.name not in archive.arrays:
+        return members(path, wanted)
+    from vaebench.data.cifar import records
+
+    return records(path, {name: file.part for name, file in wanted.items()})
 
 
 def _lacking(entry: Asset, source: Source, folder: Path) -> list[StoredFile]:
@@ -187,9 +195,11 @@ def _meant(given: Path, entry: Asset) -> Source:
 
     Whatever its name, only a published checksum can tell that the bytes are the right ones.
     """
+    for name, why in entry.refused.items():
+        if given.name == PurePosixPath(name).name:
+            raise UserError(f"{given}: {why}")
     for source in entry.sources:
-        names = (source.name, *source.aliases)
-        if given.name in (*names, *(f"{name}.gz" for name in names)):
+        if given.name in (*source.names, *(f"{name}.gz" for name in source.names)):
             return source
     only = next(iter(entry.sources))
     if len(entry.sources) == 1 and all(file.sha256 for file in entry.files):
@@ -202,7 +212,7 @@ def _import_only(given: Path, entry: Asset, source: Source, folder: Path) -> Non
     """Place what this very file gives."""
     try:
         if isinstance(source, Archive):
-            _unpack(given, entry, _lacking(entry, source, folder), folder)
+            _unpack(given, entry, source, folder)
         else:
             place(given, entry, source, folder)
     except Unusable as error:
@@ -213,9 +223,9 @@ def _import(given: Path, entry: Asset, source: Source, folder: Path) -> None:
     """Place what a source gives: from the archive if it is there, else file by file."""
     reasons: list[str] = []
     if isinstance(source, Archive):
-        for path in _present(given, entry, (source.name, *source.aliases)):
+        for path in _present(given, entry, source.names):
             try:
-                _unpack(path, entry, _lacking(entry, source, folder), folder)
+                _unpack(path, entry, source, folder)
                 return
             except Unusable as error:
                 reasons.append(f"{path}: not {entry.name}'s {source.name}: {error}")
@@ -229,13 +239,15 @@ def _import_file(
     """Place a file from the first path that has the right bytes; `reasons` are earlier failures."""
     reasons = list(reasons)
     in_archive = (file.member, PurePosixPath(file.member).name) if file.archive else ()
-    names = dict.fromkeys((*in_archive, file.name, *file.aliases))
+    names = dict.fromkeys((*in_archive, *file.names))
     for path in _present(given, entry, [name + tail for name in names for tail in ("", ".gz")]):
         try:
             place(path, entry, file, folder)
             return
         except Unusable as error:
             reasons.append(f"{path}: not {entry.name}'s {file.name}: {error}")
+    for name, why in entry.refused.items():
+        reasons += [f"{path}: {why}" for path in _present(given, entry, [name])]
     if reasons:
         raise UserError(reasons[0])
     what = f"{file.name} of {entry.name} is not there, with or without .gz"

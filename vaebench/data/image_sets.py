@@ -1,4 +1,4 @@
-"""The image data sets: their files, mirrors and terms."""
+"""The data sets of grey images: their files, mirrors and terms."""
 
 from collections.abc import Mapping
 
@@ -89,67 +89,6 @@ DIGITS = Entry(
         "Test part of the UCI data set 'Optical Recognition of Handwritten Digits' by E. Alpaydin "
         "and C. Kaynak, shipped with scikit-learn (CC BY 4.0)."
     ),
-)
-
-_CELEBA_MIRROR = "https://graal.ift.ulaval.ca/public/celeba/"
-
-CELEBA = Entry(
-    name="celeba",
-    title="CelebA faces, aligned; centre 140x140 as 64x64 colour",
-    kind="original",
-    splits={"train": 162_770, "validation": 19_867, "test": 19_962},
-    shape=(3, 64, 64),
-    attributes=40,
-    format="celeba",
-    terms=(
-        "By Z. Liu, P. Luo, X. Wang and X. Tang (CUHK). For non-commercial research only; the "
-        "images are not to be sold, published or passed on: see "
-        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-    ),
-    files=(
-        StoredFile(
-            part="images",
-            name="img_align_celeba.zip",
-            size=1_443_490_838,
-            sha256="46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
-            mirrors=(
-                f"{_CELEBA_MIRROR}img_align_celeba.zip",
-                "https://s3.amazonaws.com/pytorch-tutorial-assets/img_align_celeba.zip",
-            ),
-        ),
-        StoredFile(
-            part="partition",
-            name="list_eval_partition.txt",
-            size=2_836_386,
-            sha256="fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7",
-            mirrors=(f"{_CELEBA_MIRROR}list_eval_partition.txt",),
-        ),
-        StoredFile(
-            part="attributes",
-            name="list_attr_celeba.txt",
-            size=26_721_026,
-            sha256="f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0",
-            mirrors=(f"{_CELEBA_MIRROR}list_attr_celeba.txt",),
-        ),
-    ),
-    folders=(
-        *("celeba", "CelebA", "Img", "Anno", "Eval"),
-        *("CelebA/Img", "CelebA/Anno", "CelebA/Eval"),
-    ),
-    by_hand=(
-        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html gives Img/img_align_celeba.zip (as it "
-        "is, not unpacked), Eval/list_eval_partition.txt and Anno/list_attr_celeba.txt"
-    ),
-)
-
-FACES = Entry(
-    name="faces-64x64",
-    title="Drawn faces, 64x64 colour, with eight attributes",
-    kind="stand-in",
-    splits={"train": 1_200, "validation": 240, "test": 300},
-    shape=(3, 64, 64),
-    attributes=8,
-    terms="Drawn by this program; nobody's faces, and free to use.",
 )
 
 _OMNIGLOT_TERMS = (

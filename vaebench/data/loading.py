@@ -11,7 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.data import celeba, digits, draws, faces, idx, omniglot, strokes, texts, tokens
+from vaebench.data import (
+    celeba,
+    cifar,
+    digits,
+    draws,
+    faces,
+    idx,
+    omniglot,
+    shapes,
+    strokes,
+    texts,
+    tokens,
+)
 from vaebench.data.assets import Entry
 from vaebench.data.catalog import lookup
 from vaebench.data.checksums import expected_sha256
@@ -37,6 +49,7 @@ _HALF = 128  # the least value that is half of 255 or more
 MAKERS: dict[str, Callable[[], Parts]] = {
     "digits-28x28": digits.make,
     "faces-64x64": faces.make,
+    "shapes-32x32": shapes.make,
     "strokes-28x28": strokes.make,
 }
 
@@ -246,6 +259,7 @@ def _read_idx(entry: Entry, folder: Path) -> Parts:
 READERS: dict[str, Callable[[Entry, Path], Parts]] = {
     "idx": _read_idx,
     "celeba": celeba.read,
+    "records": cifar.read,
     "chardata": omniglot.read_chardata,
     "drawings": omniglot.read_drawings,
 }

@@ -64,14 +64,18 @@ def place(source: Path, entry: Asset, file: StoredFile, folder: Path) -> None:
 def place_bytes(chunks: Iterable[bytes], entry: Asset, file: StoredFile, folder: Path) -> None:
     """Write a file's bytes to its place, never more than its size; Unusable if they are not right.
 
-    What a file of unknown checksum holds is recorded, so that it is the same ever after.
+    Of a file that is a beginning there may be more bytes. What a file of unknown checksum holds is
+    recorded, so that it is the same ever after.
     """
     path = stored_path(entry, file, folder)
     expected = expected_sha256(entry, file, folder)
     digest = hashlib.sha256()
 
     def checked() -> Iterator[bytes]:
-        for chunk in _measured(chunks, file.size):
+        given = chunks
+        if file.beginning and file.size is not None:
+            given = _first(chunks, file.size)
+        for chunk in _measured(given, file.size):
             digest.update(chunk)
             yield chunk
         if expected not in (None, digest.hexdigest()):
@@ -126,6 +130,15 @@ def _unpacked(source: Path) -> Iterator[bytes]:
         raise Unusable(f"corrupt gzip file ({error})") from error
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror})") from error
+
+
+def _first(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The first `size` bytes."""
+    for chunk in chunks:
+        yield chunk[:size]
+        size -= len(chunk)
+        if size <= 0:
+            return
 
 
 def _measured(chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
