@@ -89,8 +89,67 @@ def test_the_evaluator_is_the_mean_over_the_test_set():
     torch.manual_seed(0)
     found = importance_weighted(linear_model(), DATA, samples=20_000)
     everything = DATA.test.take(torch.arange(103)).x
-    assert set(found) == {"nll"}
+    assert set(found) == {"nll", "bits_per_dim", "rec", "kl", "negative_elbo"}
     assert found["nll"] == pytest.approx(-float(exact(everything).mean()), abs=5e-3)
+
+
+def test_the_terms_of_the_elbo_are_those_of_a_linear_gaussian_model():
+    """E_q[-log p(x|z)] is its value at the mean plus what the posterior's variances add."""
+    torch.manual_seed(0)
+    model = linear_model()
+    found = importance_weighted(model, DATA, samples=20_000)
+    x = DATA.test.take(torch.arange(103)).x
+    posterior = model.infer(x)
+    at_mean = model.decoder.log_prob(x, posterior.mean[None])[0]
+    spread = (posterior.variance * model.decoder.weight.square().sum(0)).sum(1) / (2 * NOISE)
+    rec = float((spread - at_mean).mean())
+    kl = float(gaussian.kl_to_standard(posterior.mean, posterior.log_variance).mean())
+    assert found["rec"] == pytest.approx(rec, abs=5e-3)
+    assert found["kl"] == pytest.approx(kl, abs=5e-3)
+    assert found["negative_elbo"] == found["rec"] + found["kl"]
+    assert found["negative_elbo"] > found["nll"] + 0.05  # the posterior is too wide
+
+
+def test_the_likelihood_does_not_depend_on_what_is_found_beside_it(monkeypatch):
+    """It is the same number, to the bit, as of these few lines, which find nothing else."""
+    monkeypatch.setattr(importance, "_DECODED", 7 * 50 * PIXELS)
+    model = tiny_model(shape=SHAPE).eval()
+    torch.manual_seed(3)
+    found = importance_weighted(model, DATA, samples=17)
+    torch.manual_seed(3)
+    total = 0.0
+    with torch.no_grad():
+        for index in torch.arange(103).split(50):
+            x = DATA.test.take(index).x
+            posterior, most = model.infer(x), 7 * 50 // len(x)
+            sums = torch.full((len(x),), -math.inf, dtype=F64)
+            for size in [most] * (17 // most) + [17 % most] * (17 % most > 0):
+                draws = posterior.draw(size)
+                log_px = model.decoder.log_prob(x, draws.z)
+                log_q, log_pz = draws.log_prob(), model.prior.log_prob(draws.z)
+                weights = log_px.double() - (log_q - log_pz).double()
+                sums = torch.logaddexp(sums, weights.logsumexp(0))
+            total += float((sums - math.log(17)).sum())
+    assert found["nll"] == -total / 103
+
+
+class UniformDecoder(nn.Module):
+    """Every one of 256 values is as likely as any other, in every channel of every pixel."""
+
+    def log_prob(self, x, z):
+        return torch.full(z.shape[:2], -x[0].numel() * math.log(256))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2), (3, 2, 4)])
+def test_uniform_bytes_take_eight_bits(shape):
+    model = tiny_model(shape=shape).eval()
+    model.decoder = UniformDecoder()
+    for parameter in model.head.parameters():
+        nn.init.zeros_(parameter)  # q(z|x) = p(z), so that all weights are p(x)
+    found = importance_weighted(model, dataset(shape=shape), samples=5)
+    assert found["bits_per_dim"] == pytest.approx(8, rel=1e-6)
+    assert found["nll"] == pytest.approx(math.prod(shape) * math.log(256), rel=1e-6)
+    assert found["rec"] == pytest.approx(found["nll"]) and abs(found["kl"]) < 1e-6
 
 
 def test_more_samples_are_worth_more():
@@ -168,8 +227,9 @@ def test_images_are_encoded_once_and_memory_is_bounded(monkeypatch):
 @pytest.mark.parametrize("head", HEADS)
 def test_a_deterministic_encoder_has_none(head):
     torch.manual_seed(0)
-    found = importance_weighted(tiny_model(head, shape=SHAPE).eval(), DATA, samples=3)["nll"]
-    assert found is None if head == "deterministic" else math.isfinite(found)
+    found = importance_weighted(tiny_model(head, shape=SHAPE).eval(), DATA, samples=3)
+    for value in found.values():
+        assert value is None if head == "deterministic" else math.isfinite(value)
 
 
 @pytest.mark.parametrize("samples", [0, -1, 2.5, "500", None, True])
