@@ -94,6 +94,19 @@ def test_a_measured_cell_is_told_from_print_to_command(mine):
     ]
 
 
+def test_a_deviation_that_the_evaluation_found_is_told(mine, tmp_path):
+    spec = tiny_spec()
+    spec["columns"]["Rec."] |= {"aggregation": "single", "deviation": "kl"}
+    write_spec(tmp_path, spec)
+    store = Store(tmp_path / "results")
+    record = store.record(mine[0].id)
+    record["evaluations"][Evaluation("reconstruction").key]["values"]["kl"] = 0.125
+    store.write_record(record)
+    told = ok("explain", "mine.yaml", "a", "rec")
+    assert "ours       5.25 ± 0.125 nats an image, the first seed with its kl\n" in told
+    assert "(nats an image, the first seed with its kl)" in ok("explain", "mine.yaml", "b", "rec")
+
+
 def test_the_command_that_is_printed_runs_the_row(tmp_path):
     text = ok("explain", "igp-table12", "VAE, DGP", "Rec.", "--results-dir", RECORDS)
     (line,) = (line for line in text.splitlines() if line.startswith("to make it again"))

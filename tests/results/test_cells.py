@@ -1,16 +1,20 @@
 """From records to cells: aggregation over seeds, and what is said of what is not there."""
 
+import json
 import statistics
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vaebench.errors import UserError
 from vaebench.registry.published import Key
 from vaebench.results.cells import best_run, measure
-from vaebench.results.formats import to_markdown
+from vaebench.results.formats import to_csv, to_markdown
 from vaebench.results.grid import build
 from vaebench.results.page import compose
+from vaebench.results.summary import write_summary
+from vaebench.results.table_json import to_json
 
 
 def cells(toy, row="A", **how):
@@ -133,6 +137,51 @@ def test_a_single_column_is_the_first_seed_alone(toy):
     toy.done("A", 0, toy.fit(8.0, 1.0))
     cell = cells(toy)["One"]
     assert (cell.value, cell.std, cell.seeds, cell.wanted) == (8.0, None, 1, 1)
+
+
+def test_a_single_column_may_show_the_deviation_that_its_evaluation_found(toy):
+    """Of repetitions within the one evaluation, not of seeds, with the value to all who read it."""
+    toy.spec["columns"]["One"] |= {"deviation": "kl", "also": "mean"}
+    for seed in range(3):
+        toy.done("A", seed, toy.fit(8.125 + seed, 0.25), {"au": 1, "kind": "x"})
+    found = cells(toy)
+    cell = found["One"]
+    assert (cell.value, cell.std, cell.seeds, cell.wanted) == (8.125, 0.25, 1, 1)
+    assert found["One (mean)"].std == pytest.approx((2 / 3) ** 0.5)  # this one is of seeds
+    page = compose(toy.expansion(), toy.store, "paper", None, "both")
+    assert "8.12 ± 0.25" in to_markdown(page.grid)
+    assert "One: rec@test, nats, ± kl" in page.notes
+    assert "A,G,One,,,8.125,0.25,1," in to_csv(page.printed, page.measured)
+    told = json.loads(to_json(page))["cells"]
+    (ours,) = (c["ours"] for c in told if (c["row"], c["column"]) == ("A", "One"))
+    assert (ours["value"], ours["std"], ours["aggregation"]) == (8.125, 0.25, "single")
+    summary = write_summary(toy.store, toy.expansion(), page.measured, "paper", None)
+    assert "toy,A,G,One,8.125,0.25,measured,1,1," in summary.read_text(encoding="utf-8")
+
+
+def test_a_deviation_may_not_exist(toy):
+    toy.spec["columns"]["One"]["deviation"] = "kl"
+    toy.done("A", 0, toy.fit(8.0, None))
+    assert (cells(toy)["One"].value, cells(toy)["One"].std) == (8.0, None)
+    toy.done("B", 0, toy.fit(8.0, 1.0) | {"rec": None})
+    assert cells(toy, "B")["One"].state == "not applicable"
+
+
+@pytest.mark.parametrize("part", ["value", "deviation"])
+def test_a_value_that_no_record_has_is_named(toy, part):
+    toy.spec["columns"]["One"][part] = "rex"
+    toy.done("A", 0, toy.fit(8.0, 1.0))
+    with pytest.raises(
+        UserError, match=r"\(A, G, One\): fit: unknown value 'rex'.*did you mean rec"
+    ):
+        cells(toy)
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "best"])
+def test_what_aggregates_seeds_has_their_deviation(toy, aggregation):
+    toy.spec["columns"]["One"] |= {"aggregation": aggregation, "deviation": "kl"}
+    with pytest.raises(UserError, match=r"columns\.One.*deviation: 'kl' is that of one run"):
+        toy.expansion()
 
 
 def test_a_text_stands_for_itself(toy):

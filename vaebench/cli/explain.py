@@ -86,18 +86,21 @@ def _lines(told: Explanation, scale: str, changes: str | None) -> Iterator[tuple
 
 def _value_line(ours: Measured, measurement: Measurement, scale: str) -> str:
     """`79.016529 nats an image, best of 5 seeds`, or in what state the cell is."""
+    column = measurement.column
     how = {
         "best": f"best of {ours.wanted} seeds",
         "mean": f"mean of {ours.wanted} seeds with population deviation",
         "single": "the first seed",
-    }[measurement.column.aggregation]
+    }[column.aggregation]
+    if column.deviation is not None:
+        how += f" with its {column.deviation}"
     if ours.state == "missing":
-        return f"not measured yet ({measurement.column.unit}, {how})"
+        return f"not measured yet ({column.unit}, {how})"
     if ours.state != "measured":
-        return f"{ours.state} ({measurement.column.unit}, {how})"
+        return f"{ours.state} ({column.unit}, {how})"
     std = "" if ours.std is None else f" ± {_number(ours.std)}"
     few = f", {ours.seeds} of them so far" if ours.seeds < ours.wanted else ""
-    return f"{_number(ours.value)}{std} {measurement.column.unit}, {how}{few}"
+    return f"{_number(ours.value)}{std} {column.unit}, {how}{few}"
 
 
 def _seed_table(told: Explanation) -> str:

@@ -78,6 +78,8 @@ class Column(Strict):
 
     `aggregation` over the seeds: the first alone; mean and population deviation; or the value of
     the seed that the table's `select` criterion picks. `also` adds an extra column with another.
+    Where an evaluation is itself a mean over repetitions, a `single` column may name the value that
+    is their `deviation`.
 
     `run` names the run under `runs` that is evaluated instead of the row's own. `data` is laid over
     the run's view of the data, for this column alone; an empty value takes a setting away. `inputs`
@@ -95,6 +97,7 @@ class Column(Strict):
     better: Literal["lower", "higher"] | None = None
     aggregation: Aggregation
     also: Aggregation | None = None
+    deviation: str | None = None
     digits: int | None = None
     extra: bool = False
     data: dict[str, Any] = {}
@@ -104,12 +107,20 @@ class Column(Strict):
     groups: tuple[str, ...] | None = None
     beside: str | None = None
 
+    @model_validator(mode="after")
+    def _a_deviation_is_of_one_run(self) -> "Column":
+        if self.deviation is not None and self.aggregation != "single":
+            raise ValueError(
+                f"deviation: {self.deviation!r} is that of one run; aggregate by `single`"
+            )
+        return self
+
 
 def _with_also(columns: dict[str, Column]) -> dict[str, Column]:
     found = dict(columns)
     for name, column in columns.items():
         if column.also is not None:
-            change = {"aggregation": column.also, "also": None, "extra": True}
+            change = {"aggregation": column.also, "also": None, "deviation": None, "extra": True}
             found[f"{name} ({column.also})"] = column.model_copy(update=change)
     return found
 

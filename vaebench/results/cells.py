@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from vaebench.errors import UserError
+from vaebench.errors import UserError, unknown
 from vaebench.registry.expansion import Expansion, Measurement
 from vaebench.registry.figure_spec import FigurePanel
 from vaebench.registry.published import Key
@@ -79,29 +79,34 @@ def _cell(
             diverged.append(run_id)
         elif all(e.key in record["evaluations"] for e in measurement.evaluations):
             done[run_id] = record
-    wanted = measurement.wanted
+    column, wanted = measurement.column, measurement.wanted
     # A mean without its diverged seeds would flatter the method; a best-of-n ignores them.
-    if diverged and (not done or measurement.column.aggregation != "best"):
+    if diverged and (not done or column.aggregation != "best"):
         seeds = len(diverged)
         return Measured("diverged", seeds=seeds, wanted=wanted, runs=tuple(diverged))
     if not done:
         return Measured("failed" if failed & set(ids) else "missing", wanted=wanted)
     picked = None
-    if measurement.column.aggregation == "best":
+    if column.aggregation == "best":
         picked = _best(measurement, done)
-        value, std = _value(measurement, done[picked]) if picked else None, None
+        value, std = _value(measurement, done[picked], column.value) if picked else None, None
     else:
-        values = [_value(measurement, record) for record in done.values()]
-        value, std = _mean(values)
+        value, std = _mean([_value(measurement, r, column.value) for r in done.values()])
+        if column.deviation is not None:
+            (record,) = done.values()  # the column is of a single run
+            std = _value(measurement, record, column.deviation)
     if value is None:
         state: State = "not applicable"
         return Measured(state, None, None, len(done), wanted, tuple(done), picked)
     return Measured("measured", value, std, len(done), wanted, tuple(done), picked)
 
 
-def _value(measurement: Measurement, record: Record) -> Any:
-    values: dict[str, Any] = record["evaluations"][measurement.evaluation.key]["values"]
-    return values[measurement.column.value]
+def _value(measurement: Measurement, record: Record, name: str) -> Any:
+    evaluation = measurement.evaluation
+    values: dict[str, Any] = record["evaluations"][evaluation.key]["values"]
+    if name not in values:
+        raise UserError(f"{measurement.key}: {evaluation.name}: {unknown('value', name, values)}")
+    return values[name]
 
 
 def _best(measurement: Measurement, done: Mapping[str, Record]) -> str | None:

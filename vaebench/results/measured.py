@@ -10,9 +10,9 @@ State = Literal["measured", "not applicable", "missing", "failed", "diverged"]
 class Measured:
     """One measured cell.
 
-    `std` is the population deviation over seeds where the column has one. `seeds` of `wanted` seeds
-    are in it; fewer is always shown. `runs` are the ids of the runs behind the value, `picked` the
-    one of them that a best-of-n takes it from.
+    `std` is the population deviation over seeds where the column has one, or the deviation that its
+    evaluation found itself. `seeds` of `wanted` seeds are in it; fewer is always shown. `runs` are
+    the ids of the runs behind the value, `picked` the one of them that a best-of-n takes it from.
     """
 
     state: State

@@ -173,7 +173,8 @@ def _notes(expansion: Expansion, ours: bool, found: Iterable[str]) -> list[str]:
 def _measure_of(column: Column, spec: TableSpec) -> str:
     """What a column is, in a line."""
     how = {"best": f"best of {spec.seeds}", "mean": f"mean of {spec.seeds}", "single": ""}
-    return ", ".join(filter(None, (column.dialect, column.unit, how[column.aggregation])))
+    around = f"± {column.deviation}" if column.deviation else ""
+    return ", ".join(filter(None, (column.dialect, column.unit, how[column.aggregation], around)))
 
 
 def _together(names: list[str]) -> str:
