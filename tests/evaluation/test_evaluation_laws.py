@@ -55,6 +55,7 @@ ORDERED = (
     "dense_probes",
     "few_shot_probes",
     "completed_sentence",
+    "mutual_divergence",
 )
 DRAWN_FROM_PAIRS = ("mid-point", "random-point")
 

@@ -42,6 +42,10 @@ _MODULES = (
     "agreement",
     "mlp_probes",
     "imputation",
+    "mutual_divergence",
+    "clusters",
+    "code_classifiers",
+    "linear_classifiers",
 )
 _EVALUATORS: dict[str, Evaluator] = {}
 

@@ -71,6 +71,21 @@ def posteriors(model: LatentModel, split: Split) -> GaussianPosterior | DeltaPos
     return GaussianPosterior(in_order(means, split), in_order(log_variances, split))
 
 
+@torch.no_grad()
+def sampled_features(model: LatentModel, split: Split, draws: int) -> Tensor:
+    """The mean of so many draws from q(z|x) of all examples, [N, K]; of none, that of q(z|x).
+
+    The draws do not depend on the chunks.
+    """
+    if draws == 0:
+        return posterior_means(model, split)
+    posterior = posteriors(model, split)
+    total = torch.zeros_like(posterior.mean)
+    for _ in range(draws):  # one at a time: all at once are as many times the memory
+        total += posterior.rsample(1)[0]
+    return total / draws
+
+
 def decoding_size(shape: Sequence[int]) -> int:
     """How many images of a shape to decode at a time: smaller chunks stay in the cache."""
     return max(1, chunk_size(shape) // 8)
