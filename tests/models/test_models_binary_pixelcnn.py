@@ -76,6 +76,15 @@ def test_the_most_likely_values_are_those_of_the_whole_network(decoder):
     assert torch.equal(decoder.most_likely(z), found)  # no chance in it
 
 
+def test_of_two_values_that_are_as_likely_the_most_likely_is_1(decoder):
+    """p >= 0.5, as in MAE's code."""
+    with torch.no_grad():
+        for name, parameter in decoder.output.named_parameters():
+            if name != "direction":
+                parameter.zero_()
+    assert decoder.most_likely(codes(2)).all()
+
+
 def test_chunks_do_not_change_the_most_likely_values(decoder, monkeypatch):
     z = 2 * codes(10)
     whole = decoder.most_likely(z)

@@ -88,10 +88,8 @@ class AutoregressiveFlow(nn.Module):
         z = torch.empty_like(noise)
         for k in range(noise.shape[-1]):
             of_shift, of_scale = hidden.relu().chunk(2, -1)
-            shift, scale = (
-                shifts[:, k] + of_shift @ to_shift[k],
-                scales[:, k] + of_scale @ to_scale[k],
-            )
+            shift = shifts[:, k] + of_shift @ to_shift[k]
+            scale = scales[:, k] + of_scale @ to_scale[k]
             z[:, k] = (noise[:, k] - shift) * torch.exp(-0.5 * scale)
             hidden += z[:, k, None] * to_hidden[k]
             outputs += z[:, k, None] * to_outputs[k]
