@@ -1,17 +1,11 @@
-"""The weighted ELBO: its weight over time, free bits and MAE's regularisers."""
+"""The weighted ELBO: its weight over time, and free bits."""
 
 import pytest
 import torch
 from fixtures import at, gradients, random_batch, tiny_model
-from torch.nn import functional as F
 
 from vaebench.models.divergence import kl_by_dimension
-from vaebench.objectives.annealed import (
-    Annealing,
-    Constant,
-    MutualPosteriorDivergence,
-    WeightedElbo,
-)
+from vaebench.objectives.annealed import Annealing, Constant, WeightedElbo
 from vaebench.objectives.clock import Clock
 from vaebench.objectives.elbo import negative_elbo
 
@@ -95,31 +89,3 @@ class TestWeightedElbo:
         for step in range(1, 6):
             terms_of(objective, tiny_model().double(), at(step))
         assert heard == [False, False, True, True, True]
-
-
-def test_maes_regularisers_are_those_of_all_ordered_pairs():
-    """Softplus of the mean over pairs, summed over dimensions; deviation of the whole KLs."""
-    model = tiny_model().double()
-    posterior = model.infer(BATCH.x)
-    pairs = []
-    for i in range(7):
-        for j in range(7):
-            if i != j:
-                v, w = posterior.variance[i], posterior.variance[j]
-                square = (posterior.mean[i] - posterior.mean[j]).square()
-                pairs.append(0.5 * (v / w + square / w - 1 + w.log() - v.log()))
-    pairs = torch.stack(pairs)
-    regulariser = MutualPosteriorDivergence(0.5, 0.2)
-    terms = terms_of(WeightedElbo(Constant(1.0), regulariser=regulariser), model)
-    diversity = 0.5 * F.softplus(-pairs.mean(0)).sum()
-    smoothness = 0.2 * pairs.sum(1).std()
-    torch.testing.assert_close(terms["diversity"], diversity, rtol=1e-10, atol=0.0)
-    torch.testing.assert_close(terms["smoothness"], smoothness, rtol=1e-10, atol=0.0)
-    wanted = terms["rec"] + terms["kl"] + diversity + smoothness
-    torch.testing.assert_close(terms["loss"], wanted, rtol=1e-12, atol=0.0)
-
-
-def test_pairs_need_densities():
-    model = tiny_model("deterministic").double()
-    with pytest.raises(TypeError, match="Gaussian"):
-        MutualPosteriorDivergence(1.0, 1.0)(model.infer(BATCH.x))

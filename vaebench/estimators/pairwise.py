@@ -1,11 +1,17 @@
-"""KLs between all ordered pairs of N diagonal Gaussians, by matrix products.
+"""KLs between all ordered pairs of N diagonal Gaussians, by matrix products where that can be.
 
 Shapes: means and log variances [N, K]. Means are centred first: a KL does not change by that, and
 differences of large numbers lose digits.
 """
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+_TERMS = 2**20  # KLs of a pair and a dimension that are in memory at a time, where there are more
 
 
 def kl_matrix(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -33,10 +39,39 @@ def mean_kl_by_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * total / (size * (size - 1))
 
 
+def mean_softplus_by_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The mean over the ordered pairs i != j of softplus(-KL) of every dimension, [K].
+
+    It is not a product of sums: some rows of pairs [rows, N, K] at a time, which are computed again
+    for the gradient.
+    """
+    size = len(mean)
+    rows = max(1, _TERMS // mean.numel())
+    total = torch.zeros_like(mean[0])
+    for some in zip(torch.split(mean, rows), torch.split(log_variance, rows), strict=True):
+        total = total + checkpoint(
+            _softplus_sum, *some, mean, log_variance, use_reentrant=False, preserve_rng_state=False
+        )
+    # The KL of a Gaussian to itself is exactly 0.
+    return (total - size * math.log(2)) / (size * (size - 1))
+
+
+def _softplus_sum(
+    mean: Tensor, log_variance: Tensor, means: Tensor, log_variances: Tensor
+) -> Tensor:
+    """The sum of softplus(-KL) over all pairs of one of [n, K] and one of [N, K], [K]."""
+    ratios = log_variance.unsqueeze(1) - log_variances
+    squares = (mean.unsqueeze(1) - means).square() * torch.exp(-log_variances)
+    return F.softplus(-0.5 * (ratios.expm1() - ratios + squares)).sum((0, 1))
+
+
 def off_diagonal_std(matrix: Tensor) -> Tensor:
-    """The unbiased standard deviation of the N (N - 1) entries off the diagonal."""
+    """The unbiased standard deviation of the N (N - 1) entries off the diagonal; without gradient
+    where it is 0, as torch.std has it."""
     count = matrix.numel() - len(matrix)
     off = matrix - torch.diag(matrix.diagonal())
     mean = off.sum() / count
     squares = (off - mean).square()
-    return ((squares.sum() - squares.diagonal().sum()) / (count - 1)).sqrt()
+    variance = (squares.sum() - squares.diagonal().sum()) / (count - 1)
+    constant = variance == 0
+    return torch.where(constant, 1.0, variance).sqrt() * ~constant

@@ -23,12 +23,8 @@ from vaebench.models.heads import (
     VarianceDropout,
 )
 from vaebench.models.refined import RefinedModel, Refinement
-from vaebench.objectives.annealed import (
-    Annealing,
-    Constant,
-    MutualPosteriorDivergence,
-    WeightedElbo,
-)
+from vaebench.objectives.annealed import Annealing, Constant, WeightedElbo
+from vaebench.objectives.mutual import MutualPosteriorDivergence
 from vaebench.training.aggressive import Aggressive, InnerLoop
 from vaebench.training.recipe import Recipe
 from vaebench.training.semi_amortised import SemiAmortised

@@ -6,13 +6,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vaebench.data.dataset import Batch
-from vaebench.estimators import pairwise
 from vaebench.models.divergence import kl_by_dimension
 from vaebench.models.latent import LatentModel
-from vaebench.models.posteriors import GaussianPosterior, Posterior
+from vaebench.models.posteriors import Posterior
 from vaebench.objectives.clock import Clock
 
 # The weight of the KL at a time, a 0-dim tensor.
@@ -108,35 +106,3 @@ class WeightedElbo:
             loss = loss + sum(added.values())
             found.update(added)
         return {"loss": loss, **found}
-
-
-@dataclass(frozen=True)
-class MutualPosteriorDivergence:
-    """MAE's regularisers (Ma, Zhou & Hovy, 2019), of the KLs between all ordered pairs of a batch.
-
-    `diversity` times the sum over dimensions of softplus(-mean KL), and `smoothness` times the
-    unbiased standard deviation of the KLs. The official code has the softplus of the mean, where
-    the paper prints the mean of the softplus.
-    """
-
-    diversity: float
-    smoothness: float
-
-    def __post_init__(self) -> None:
-        if not (self.diversity >= 0 and self.smoothness >= 0):
-            raise ValueError(
-                f"diversity is {self.diversity!r}, smoothness {self.smoothness!r}; "
-                "expected numbers from 0"
-            )
-
-    def __call__(self, posterior: Posterior) -> dict[str, Tensor]:
-        if not isinstance(posterior, GaussianPosterior):
-            raise TypeError("pairwise KLs need Gaussian posteriors")
-        mean = posterior.mean
-        log_variance = posterior.log_variance.expand_as(mean)
-        by_dimension = pairwise.mean_kl_by_dimension(mean, log_variance)
-        kls = pairwise.kl_matrix(mean, log_variance)
-        return {
-            "diversity": self.diversity * F.softplus(-by_dimension).sum(),
-            "smoothness": self.smoothness * pairwise.off_diagonal_std(kls),
-        }
