@@ -209,7 +209,9 @@ class TestMutualElbo:
         kl = float(plain["kl"].detach())
         terms = terms_of(MutualElbo(share * kl, NO_PAIRS), model)
         charged = max(kl, share * kl)
-        assert float(terms["loss"].detach()) == pytest.approx(float(terms["rec"]) + charged)
+        assert float(terms["loss"].detach()) == pytest.approx(
+            float(terms["rec"].detach()) + charged
+        )
         assert torch.equal(terms["kl"], plain["kl"]) and torch.equal(terms["rec"], plain["rec"])
         leaves = list(model.parameters())
         wanted = plain["loss"] if share < 1 else plain["rec"]

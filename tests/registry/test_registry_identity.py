@@ -205,6 +205,25 @@ def test_ids_of_the_protocol_stay():
     assert pinned.id == "igp.vae-mnist-seed0-2a85f8a57c6a"
 
 
+def test_options_that_came_later_leave_no_trace_in_a_training():
+    told = {"batch_size", "epochs", "optimizer"}
+    assert set(RUN.configuration["training"]) == told
+    later = {"average": 0.999, "monitor": "validation-negative-elbo", "monitor_draws": 5}
+    changed = Training(**RUN.training.model_dump(exclude_none=True), **later)
+    assert replace(RUN, training=changed).configuration["training"].keys() == told | later.keys()
+    assert replace(RUN, training=changed).id != RUN.id
+
+
+def test_the_training_of_every_stored_record_reads_back_as_it_was():
+    records = [json.loads(path.read_bytes()) for path in sorted(RECORDS.glob("*.json"))]
+    if not records:
+        pytest.skip(f"no records in {RECORDS}")
+    for told in (record["configuration"].get("training") for record in records):
+        if told is not None:
+            again = Training.model_validate(told).model_dump(exclude_none=True)
+            assert canonical(again) == canonical(told)
+
+
 def test_every_stored_record_has_the_id_of_its_configuration():
     records = [json.loads(path.read_bytes()) for path in sorted(RECORDS.glob("*.json"))]
     if not records:

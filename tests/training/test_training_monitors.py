@@ -11,7 +11,7 @@ from torch import nn
 
 from vaebench.errors import UserError
 from vaebench.objectives.elbo import negative_elbo, reconstruction
-from vaebench.registry.runs import Adam, Plateau, Reload, Training
+from vaebench.registry.runs import Adam, Plateau, Reload, Renew, Training
 from vaebench.training import checkpoints
 from vaebench.training.loop import train
 from vaebench.training.monitors import make_monitor
@@ -21,6 +21,7 @@ from vaebench.training.recipe import Recipe
 CPU = torch.device("cpu")
 SHAPE = (1, 2, 2)
 PLATEAU = Plateau(name="plateau", factor=0.5, patience=0, threshold=0.3)
+RENEW = Renew(name="renew", factor=0.5, patience=2, most=3, least=0.05, step_factor=0.999)
 
 
 def data():
@@ -81,6 +82,21 @@ class TestWhatIsMonitored:
         wanted = whole / sum(sizes)
         assert found == pytest.approx(wanted, rel=1e-6)
 
+    def test_the_negative_elbo_may_have_several_draws_of_a_datum(self):
+        here, model = data(), tiny_model()
+        told = settings(batch_size=100, monitor="validation-negative-elbo", monitor_draws=3)
+        torch.manual_seed(0)
+        found = make_monitor(Recipe(model, reconstruction), told, here)(model, at(1))
+        torch.manual_seed(0)
+        x = all_of(here.validation).x
+        with torch.no_grad():
+            posterior = model.infer(x)
+            z = posterior.mean + posterior.variance.sqrt() * torch.randn(3, *posterior.mean.shape)
+            rec = -torch.stack([model.decoder.log_prob(x, one[None]) for one in z]).mean()
+            moments = posterior.mean.square() + posterior.variance
+            kl = 0.5 * (moments - 1 - posterior.variance.log()).sum(1).mean()
+        assert found == pytest.approx(float(rec + kl), rel=1e-5)
+
     def test_the_squared_error_is_that_of_the_test_set(self):
         here, model = data(), tiny_model()
         monitor = make_monitor(
@@ -116,11 +132,18 @@ class TestWhatIsMonitored:
         [
             {"keep": "best"},
             {"schedule": {"name": "plateau", "factor": 0.5, "patience": 1, "threshold": 0}},
+            {"schedule": RENEW.model_dump()},
         ],
     )
     def test_what_needs_a_monitor_is_told(self, change):
         with pytest.raises(UserError, match="needs a `monitor`"):
             Training.read({**settings().model_dump(), **change}, "here")
+
+    @pytest.mark.parametrize("monitor", [None, "validation-loss", "test-squared-error"])
+    def test_draws_are_for_the_negative_elbo(self, monitor):
+        told = settings(monitor=monitor).model_dump()
+        with pytest.raises(UserError, match="monitor_draws is for `monitor: validation-negative"):
+            Training.read({**told, "monitor_draws": 5}, "here")
 
 
 class TestTheBestEpoch:
@@ -203,6 +226,11 @@ class TestReload:
         with pytest.raises(UserError, match="goes back to the best epoch: say `keep: best`"):
             Training.read(told, "here")
 
+    def test_it_has_no_average(self):
+        told = {**self.TRAINING.model_dump(), "average": 0.999}
+        with pytest.raises(UserError, match="with `average` only the average of that epoch"):
+            Training.read(told, "here")
+
 
 @pytest.mark.parametrize("done", [1, 2, 4, 5, 9])
 @pytest.mark.parametrize("name", ["plateau", "reload"])
@@ -238,3 +266,27 @@ def test_the_short_last_batch_can_be_left_out(tmp_path):
 
     assert sizes_of(batch_size=16, epochs=2) == [16, 16, 16, 16]
     assert sizes_of(batch_size=64, epochs=1) == [40]  # the only batch stays
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"average": 1.0}, "average"),
+        ({"average": 0}, "average"),
+        ({"monitor": "validation-negative-elbo", "monitor_draws": 0}, "monitor_draws"),
+        *(
+            ({"monitor": "validation-loss", "schedule": RENEW.model_dump() | wrong}, *wrong)
+            for wrong in (
+                {"factor": 1.0},
+                {"patience": -1},
+                {"most": 0},
+                {"least": 1.0},
+                {"step_factor": 1.001},
+                {"step_factor": 0},
+            )
+        ),
+    ],
+)
+def test_settings_out_of_their_range_are_told(change, told):
+    with pytest.raises(UserError, match=rf"here: .*{told}: Input should be"):
+        Training.read({**settings().model_dump(), **change}, "here")

@@ -2,13 +2,17 @@
 
 import math
 
+import pytest
 import torch
 from fixtures import dataset, training
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from vaebench.registry.runs import Fall, Plateau, Reload, Steps
+from vaebench.registry.runs import Adam, Fall, Plateau, Reload, Renew, Steps, Training
+from vaebench.training.loop import train
 from vaebench.training.procedures import Joint, Setting
+from vaebench.training.recipe import Recipe
 from vaebench.training.schedules import Course, course
 
 law = settings(deadline=None)
@@ -141,6 +145,114 @@ def test_a_fall_is_that_of_kim_et_al(factor, earliest, least, monitored):
         ours = course(schedule, done, monitored[:done])
         assert math.isclose(ours.factor, rate, rel_tol=1e-12)
         assert (ours.reload, ours.over) == (False, done == end)
+
+
+def rates_as_ma_et_al(schedule, monitored, steps):
+    """Their loop for images: after every epoch the rate, whether the optimiser is new, and whether
+    training ends."""
+    best, patient, decay, lr = math.inf, 0, 0, 1.0
+    for elbo in monitored:
+        for _ in range(steps):
+            lr *= schedule.step_factor
+        fresh = False
+        if elbo < best:
+            patient, best = 0, elbo
+        elif patient >= schedule.patience:
+            lr *= schedule.factor
+            fresh, patient = True, 0
+            decay += 1
+        else:
+            patient += 1
+        over = lr < schedule.least or decay == schedule.most
+        yield lr, fresh, over
+        if over:
+            return
+
+
+@law
+@given(
+    factors,
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.sampled_from([0.6, 0.3, 0.03]),
+    st.sampled_from([1.0, 0.999, 0.97]),
+    st.integers(1, 5),
+    values,
+)
+def test_a_renewal_is_that_of_ma_et_al(factor, patience, most, least, slope, steps, monitored):
+    schedule = Renew(
+        name="renew", factor=factor, patience=patience, most=most, least=least, step_factor=slope
+    )
+    assert course(schedule, 0, [], steps) == Course(step_factor=slope)
+    told = rates_as_ma_et_al(schedule, monitored, steps)
+    for done, (rate, fresh, over) in enumerate(told, start=1):
+        ours = course(schedule, done, monitored[:done], steps)
+        assert math.isclose(ours.factor, rate, rel_tol=1e-12)
+        assert (ours.renew, ours.over) == (fresh, over)
+        assert (ours.reload, ours.step_factor) == (False, slope)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.999998])
+def test_with_a_patience_of_20_a_value_that_stays_halves_after_22_and_43_and_ends_at_64(
+    slope, checkpoint
+):
+    """In the loop: what the rate of every step is, and that weights stay where optimisers begin
+    anew."""
+    events = []
+
+    class Watching(Joint):
+        def restart(self):
+            super().restart()
+            events.append("fresh")
+
+        def step(self, objective, batch, clock):
+            (group,) = self.optimizer.param_groups
+            events.append((group["lr"], len(self.optimizer.state)))
+            return super().step(objective, batch, clock)
+
+    recipe = Recipe(nn.Linear(4, 1), squares, Watching())
+    schedule = Renew(name="renew", factor=0.5, patience=20, most=3, least=0.05, step_factor=slope)
+    told = Training(
+        batch_size=16,
+        epochs=100,
+        optimizer=Adam(name="adam", lr=0.02),
+        monitor="validation-loss",
+        schedule=schedule,
+    )
+    data = dataset(train=20, shape=(1, 2, 2))  # two steps an epoch
+    ends = []
+    trained = train(
+        recipe,
+        data,
+        told,
+        seed=0,
+        device=torch.device("cpu"),
+        checkpoint=checkpoint,
+        monitor=lambda model, clock: 7.0,
+        report=lambda epoch, terms: ends.append(len(events)),
+    )
+    assert len(trained.history) == 64
+    assert [i for i, event in enumerate(events) if event == "fresh"] == [0, ends[21], ends[42]]
+    found = [event for event in events if event != "fresh"]
+    for step, (rate, _) in enumerate(found):
+        halvings = (step >= 2 * 22) + (step >= 2 * 43)
+        assert math.isclose(rate, 0.02 * 0.5**halvings * slope**step, rel_tol=1e-12)
+    fresh = [step for step, (_, moments) in enumerate(found) if moments == 0]
+    assert fresh == [0, 2 * 22, 2 * 43]
+
+
+def test_the_rate_of_the_steps_alone_ends_training():
+    """A twentieth of the first rate: with the settings for CIFAR-10 after 799 epochs."""
+    schedule = Renew(
+        name="renew", factor=0.5, patience=50, most=3, least=0.05, step_factor=0.999995
+    )
+    falling = [-float(epoch) for epoch in range(1000)]
+    over = [course(schedule, n, falling[:n], 750).over for n in range(790, 810)]
+    assert over.index(True) + 790 == math.ceil(math.log(0.05) / math.log(0.999995) / 750) == 799
+
+
+def squares(model, batch, clock):
+    return {"loss": model(batch.x.flatten(1)).square().mean()}
 
 
 def test_without_a_schedule_nothing_changes():

@@ -124,7 +124,24 @@ class Fall(Strict):
     least: float = Field(gt=0, lt=1)
 
 
-Schedule = Plateau | Steps | Reload | Fall
+class Renew(Strict):
+    """After more than `patience` epochs in a row that are no better than the best: fresh optimisers
+    and the learning rate times `factor`; the weights stay as they are. Besides, after every step,
+    the rate times `step_factor`. Training ends with the `most`-th decay, or when after an epoch the
+    rate is below `least` of the first.
+
+    The decay of MAE's code for images.
+    """
+
+    name: Literal["renew"]
+    factor: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=0)
+    most: int = Field(ge=1)
+    least: float = Field(gt=0, lt=1)
+    step_factor: float = Field(gt=0, le=1)
+
+
+Schedule = Plateau | Steps | Reload | Fall | Renew
 
 
 class Buckets(Strict):
@@ -140,9 +157,11 @@ class Training(Strict):
     `clip` is the largest norm of the gradient of all parameters together. `monitor` is measured
     after every epoch, in evaluation mode: on the validation split the loss, or the negative ELBO
     with the whole KL; or the squared error on the test set (a criterion that looks at test data: a
-    paper must have said so). `keep: best` ends with the weights of the epoch where it was lowest,
-    else the last count. `drop_last` leaves out the last batch of an epoch if it is smaller than the
-    others. Text may come in `buckets`.
+    paper must have said so). The negative ELBO has `monitor_draws` of z a datum, one if unset.
+    `keep: best` ends with the weights of the epoch where it was lowest, else the last count.
+    `average` is the decay of Polyak averaging: what is monitored, kept and evaluated are the
+    average's weights, while training goes on from its own. `drop_last` leaves out the last batch of
+    an epoch if it is smaller than the others. Text may come in `buckets`.
     """
 
     batch_size: int = Field(ge=1)
@@ -152,19 +171,34 @@ class Training(Strict):
     monitor: Literal["validation-loss", "validation-negative-elbo", "test-squared-error"] | None = (
         None
     )
+    monitor_draws: int | None = Field(default=None, ge=1)
     schedule: Annotated[Schedule, Field(discriminator="name")] | None = None
     keep: Literal["best"] | None = None
+    average: float | None = Field(default=None, gt=0, lt=1)
     drop_last: bool | None = None
     buckets: Buckets | None = None
 
     @model_validator(mode="after")
     def _what_needs_a_monitor(self) -> "Training":
-        watching = self.keep is not None or isinstance(self.schedule, Plateau | Reload | Fall)
+        watching = self.keep is not None or isinstance(
+            self.schedule, Plateau | Reload | Fall | Renew
+        )
         if self.monitor is None and watching:
             name = "`keep: best`" if self.schedule is None else f"a {self.schedule.name} schedule"
             raise ValueError(f"{name} needs a `monitor`")
         if isinstance(self.schedule, Reload) and self.keep is None:
             raise ValueError("a reload schedule goes back to the best epoch: say `keep: best`")
+        return self
+
+    @model_validator(mode="after")
+    def _what_goes_together(self) -> "Training":
+        if isinstance(self.schedule, Reload) and self.average is not None:
+            raise ValueError(
+                "a reload schedule trains on from the best epoch, and with `average` only the "
+                "average of that epoch is kept: leave one of them out"
+            )
+        if self.monitor_draws is not None and self.monitor != "validation-negative-elbo":
+            raise ValueError("monitor_draws is for `monitor: validation-negative-elbo`")
         return self
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from vaebench.data.dataset import Dataset
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Training
 from vaebench.training import checkpoints
+from vaebench.training.averaging import Average
 from vaebench.training.examples import Examples
 from vaebench.training.monitors import Monitor
 from vaebench.training.procedures import Setting
 from vaebench.training.recipe import Recipe
-from vaebench.training.schedules import course
+from vaebench.training.schedules import Course, course
 
 Epoch = dict[str, float]
 
@@ -40,7 +42,7 @@ class Trained:
 
 @dataclass
 class _Progress:
-    """What a checkpoint holds beside the states of model, optimiser and generators."""
+    """What a checkpoint holds beside the states of model, average, optimiser and generators."""
 
     history: list[Epoch]
     seconds: float = 0.0
@@ -60,6 +62,7 @@ def train(
 ) -> Trained:
     """Train to the last epoch, from `checkpoint` if it exists; it is written after every epoch.
 
+    Where weights are averaged, the average is what is monitored, kept and left in the model.
     Whoever calls has seeded the global generator and built the recipe after that.
     """
     model, procedure = recipe.model.to(device), recipe.procedure
@@ -68,9 +71,14 @@ def train(
     setting = Setting(model, training, examples, validation)
     procedure.prepare(setting)
     progress = _Progress([])
-    if checkpoint.exists():
-        state = checkpoints.load_state(checkpoint)
+    state = checkpoints.load_state(checkpoint) if checkpoint.exists() else None
+    if state is None and recipe.start is not None:
+        recipe.start(model, examples, device)
+    average = None if training.average is None else Average(model, training.average)
+    if state is not None:
         model.load_state_dict(state["model"])
+        if average is not None:
+            average.load_state_dict(state["average"])
         procedure.load_state_dict(state["procedure"])
         checkpoints.restore_random_state(state["random"], device)
         progress = _Progress(state["history"], state["seconds"], state["best"])
@@ -79,27 +87,32 @@ def train(
 
     for epoch in range(len(history) + 1, training.epochs + 1):
         monitored = [done["monitored"] for done in history] if monitor else []
-        now = course(training.schedule, len(history), monitored)
+        batches = setting.batching.epoch(seed, epoch)
+        now = course(training.schedule, len(history), monitored, len(batches))
         if now.over:
             break
         if now.reload and progress.best is not None:
             model.load_state_dict(progress.best)
             procedure.restart()
+        if now.renew:
+            procedure.restart()
         procedure.scale_rate(now.factor)
         model.train()
-        batches = setting.batching.epoch(seed, epoch)
-        means = _epoch(recipe, examples, batches, epoch, training.batch_size)
+        means = _epoch(recipe, examples, batches, epoch, training.batch_size, now, average)
         model.eval()
         means.update(procedure.epoch_done())
-        if monitor is not None and math.isfinite(means["loss"]):
-            steps = epoch * len(batches)
-            means["monitored"] = monitor(model, Clock.at(steps, training.batch_size, len(examples)))
+        best, lowest = progress.best, min(monitored, default=math.inf)
+        with nullcontext() if average is None else average.shown():
+            if monitor is not None and math.isfinite(means["loss"]):
+                clock = Clock.at(epoch * len(batches), training.batch_size, len(examples))
+                means["monitored"] = monitor(model, clock)
+            if training.keep == "best" and means.get("monitored", math.inf) < lowest:
+                best = {key: value.detach().clone() for key, value in model.state_dict().items()}
         progress.seconds = time.perf_counter() - started
         report(epoch, means)
         if not all(math.isfinite(means[name]) for name in ("loss", "monitored") if name in means):
             return _broken_off(model, progress, f"the loss is {means['loss']} in epoch {epoch}")
-        if training.keep == "best" and means["monitored"] < min(monitored, default=math.inf):
-            progress.best = {k: value.detach().clone() for k, value in model.state_dict().items()}
+        progress.best = best
         history.append(means)
         checkpoints.save_state(
             {
@@ -109,10 +122,13 @@ def train(
                 "history": history,
                 "seconds": progress.seconds,
                 "best": progress.best,
+                **({} if average is None else {"average": average.state_dict()}),
             },
             checkpoint,
         )
     model.eval()
+    if average is not None:
+        average.put()
     if progress.best is not None:
         model.load_state_dict(progress.best)
     elif not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
@@ -122,16 +138,25 @@ def train(
 
 
 def _epoch(
-    recipe: Recipe, examples: Examples, batches: Sequence[Tensor], epoch: int, batch_size: int
+    recipe: Recipe,
+    examples: Examples,
+    batches: Sequence[Tensor],
+    epoch: int,
+    batch_size: int,
+    now: Course,
+    average: Average | None,
 ) -> Epoch:
     """One pass over the examples: the mean of every term."""
-    step = (epoch - 1) * len(batches)
+    before = (epoch - 1) * len(batches)
     sums: dict[str, Tensor] = {}
-    for index in batches:
-        step += 1
+    for done, index in enumerate(batches):
+        if now.step_factor != 1:  # a number on the host, so that no device is waited for
+            recipe.procedure.scale_rate(now.factor * now.step_factor**done)
         batch = examples.take(index)
-        clock = Clock.at(step, batch_size, len(examples))
+        clock = Clock.at(before + done + 1, batch_size, len(examples))
         terms = recipe.procedure.step(recipe.objective, batch, clock)
+        if average is not None:
+            average.update()
         for name, value in terms.items():  # summed on the device: reading one would wait for it
             weighted = value.detach() * len(index)
             sums[name] = sums[name] + weighted if name in sums else weighted

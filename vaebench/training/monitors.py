@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 
-from vaebench.data.dataset import Dataset, Split
+from vaebench.data.dataset import Batch, Dataset, Split
 from vaebench.errors import UserError
+from vaebench.models.latent import LatentModel
 from vaebench.objectives.clock import Clock
-from vaebench.objectives.elbo import negative_elbo
+from vaebench.objectives.elbo import elbo_terms
 from vaebench.registry.runs import Training
 from vaebench.training.batching import Batching
 from vaebench.training.examples import Examples
-from vaebench.training.procedures import Objective
+from vaebench.training.procedures import Objective, Terms
 from vaebench.training.recipe import Recipe
 
 # A function of the model, in evaluation mode, and of the time.
@@ -36,8 +37,15 @@ def make_monitor(recipe: Recipe, training: Training, data: Dataset) -> Monitor |
             "say how many training images it is made of: data.held_out"
         )
     whole = training.monitor == "validation-negative-elbo"
-    objective = negative_elbo if whole else recipe.objective
+    objective = _negative_elbo(training.monitor_draws or 1) if whole else recipe.objective
     return _validation(objective, recipe, data.validation, training)
+
+
+def _negative_elbo(draws: int) -> Objective:
+    def negative_elbo(model: LatentModel, batch: Batch, clock: Clock) -> Terms:
+        return elbo_terms(model, model.infer(batch.x), batch.x, draws)
+
+    return negative_elbo
 
 
 def _validation(objective: Objective, recipe: Recipe, split: Split, training: Training) -> Monitor:

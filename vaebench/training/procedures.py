@@ -69,7 +69,8 @@ class Procedure(Protocol):
         ...
 
     def epoch_done(self) -> Mapping[str, float]:
-        """Look at the model after an epoch, in evaluation mode; what is to be logged."""
+        """Look at the model after an epoch, in evaluation mode, with the weights that are trained
+        and not their average; what is to be logged."""
         ...
 
     def scale_rate(self, factor: float) -> None:

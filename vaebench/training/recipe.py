@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vaebench.data.dataset import Batch, Split
 from vaebench.objectives.clock import Clock
@@ -14,15 +14,36 @@ from vaebench.training.procedures import Joint, Objective, Procedure, Terms
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a model is changed by before its first step: `see(model, x)` looks once at so many
+    training examples, without gradients and in training mode."""
+
+    examples: int
+    see: Callable[[Any, Tensor], object]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.examples, int) or self.examples < 1:
+            raise ValueError(f"examples is {self.examples!r}; expected a number from 1")
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, examples: Examples, device: torch.device) -> None:
+        """Draw the examples, all if there are fewer, and let the model see them."""
+        drawn = torch.randperm(len(examples))[: self.examples]
+        model.train()
+        self.see(model, examples.take(drawn.to(device)).x)
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A model, what it minimises, how a step goes, and what the examples are, made of a split on
-    the model's device. An objective with second derivatives is not `compilable`."""
+    """A model, what it minimises, how a step goes, what the examples are, made of a split on the
+    model's device, and how it starts. An objective with second derivatives is not `compilable`."""
 
     model: nn.Module
     objective: Objective
     procedure: Procedure = field(default_factory=Joint)
     examples: Callable[[Split], Examples] = lambda split: split
     compilable: bool = True
+    start: Start | None = None
 
     def at(self, precision: str, device: torch.device) -> "Recipe":
         """The same in this precision: in `bf16` the objective goes through torch.autocast, so that

@@ -6,21 +6,26 @@ There is no state to store: a resumed run computes the same from its history.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vaebench.registry.runs import Fall, Plateau, Reload, Schedule, Steps
+from vaebench.registry.runs import Fall, Plateau, Reload, Renew, Schedule, Steps
 
 
 @dataclass(frozen=True)
 class Course:
-    """What comes next: the first learning rate is multiplied by `factor` in the next epoch, which
-    `reload` begins from the best weights with fresh optimisers; or training is `over`."""
+    """What comes next: the first learning rate is multiplied by `factor` in the next epoch, and
+    after each of its steps by `step_factor` again. The epoch begins with fresh optimisers
+    (`renew`), or with these and the best weights (`reload`); or training is `over`."""
 
     factor: float = 1.0
     reload: bool = False
     over: bool = False
+    renew: bool = False
+    step_factor: float = 1.0
 
 
-def course(schedule: Schedule | None, epochs_done: int, monitored: Sequence[float]) -> Course:
-    """How training goes on after so many epochs."""
+def course(
+    schedule: Schedule | None, epochs_done: int, monitored: Sequence[float], steps: int = 1
+) -> Course:
+    """How training goes on after so many epochs of so many `steps`."""
     match schedule:
         case None:
             return Course()
@@ -34,6 +39,12 @@ def course(schedule: Schedule | None, epochs_done: int, monitored: Sequence[floa
         case Fall():
             factor = schedule.factor ** _fallen(schedule, monitored)
             return Course(factor, over=factor < schedule.least)
+        case Renew():
+            decays, just_now = _renewals(schedule, monitored)
+            # A decay multiplies the rate that the steps before it have left.
+            factor = schedule.factor**decays * schedule.step_factor ** (epochs_done * steps)
+            over = decays >= schedule.most or factor < schedule.least
+            return Course(factor, over=over, renew=just_now, step_factor=schedule.step_factor)
 
 
 def _falls(schedule: Plateau, monitored: Sequence[float]) -> int:
@@ -65,6 +76,19 @@ def _decays(schedule: Reload, monitored: Sequence[float]) -> tuple[int, bool]:
             if schedule.reference == "last":
                 reference = value
     return decays, just_now
+
+
+def _renewals(schedule: Renew, monitored: Sequence[float]) -> tuple[int, bool]:
+    """How often training was renewed, and whether it was after the last epoch."""
+    renewals = failures = 0
+    best, just_now = float("inf"), False
+    for value in monitored:
+        failures = 0 if value < best else failures + 1
+        best = min(best, value)
+        just_now = failures > schedule.patience
+        if just_now:
+            renewals, failures = renewals + 1, 0
+    return renewals, just_now
 
 
 def _fallen(schedule: Fall, monitored: Sequence[float]) -> int:
