@@ -46,6 +46,8 @@ ORDERED = (
     "perturbed_decodings",
     "latent_map",
     "mean_map",
+    "averaged_map",
+    "averaged_reconstructions",
     "interpolated_samples",
     "alphabet_classifiers",
     "importance_weighted",
@@ -85,7 +87,7 @@ def each(wanted):
 every_pair = each(lambda case: True)
 every_unordered_pair = each(lambda case: not ordered(case))
 # t-SNE magnifies rounding.
-every_smooth_pair = each(lambda case: case.name not in ("latent_map", "mean_map"))
+every_smooth_pair = each(lambda c: c.name not in ("latent_map", "mean_map", "averaged_map"))
 
 
 class Sums(nn.Module):

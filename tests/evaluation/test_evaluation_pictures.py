@@ -1,15 +1,20 @@
 """Pictures for figures."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
-from fixtures import all_of, attributes, dataset, tiny_model
+from fixtures import all_of, attributes, dataset, sentences, tiny_model
 from sklearn.manifold import TSNE
 
+from vaebench.data.dataset import ImageSplit, real, symmetric
 from vaebench.errors import UserError
 from vaebench.evaluation.codes import draw
 from vaebench.evaluation.pictures import (
     as_array,
+    as_bytes,
     latent_map,
     mean_map,
     perturbed_decodings,
@@ -18,6 +23,7 @@ from vaebench.evaluation.pictures import (
     to_bytes,
 )
 from vaebench.evaluation.samples import interpolated_samples, prior_samples
+from vaebench.models.pixelcnn import PixelCnnDecoder
 
 SHAPES = {"grey": (1, 2, 3), "colour": (3, 2, 3)}
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -45,6 +51,18 @@ def test_bytes_are_clamped_and_rounded():
     assert to_bytes(grey).tolist() == [0, 0, 0, 1, 255, 255, 255]
     every = torch.arange(256) / 255
     assert torch.equal(to_bytes(every), torch.arange(256).to(torch.uint8))
+
+
+@pytest.mark.parametrize("pixels", [real, symmetric])
+def test_what_a_split_shows_goes_back_to_what_it_stores(pixels):
+    shown = ImageSplit(torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1), torch.arange(256))
+    shown = replace(shown, pixels=pixels)
+    assert torch.equal(as_bytes(all_of(shown).x, shown), shown.images)
+
+
+def test_sentences_are_no_pictures():
+    with pytest.raises(UserError, match="only images can be shown"):
+        as_bytes(torch.zeros(2, 1, 3, 3), sentences(9))
 
 
 def test_colours_come_last():
@@ -101,6 +119,38 @@ def test_prior_samples_are_draws_given_draws(shape):
         expected = model.decoder.sample(model.prior.sample(6, torch.device("cpu")))
     assert images.dtype == np.uint8 and set(np.unique(images)) == {0, 255}
     assert np.array_equal(images, as_array(255 * expected))
+
+
+def test_prior_samples_of_a_decoder_that_draws_none_are_means():
+    model = model_of((1, 2, 3))
+    mean = model.decoder.mean
+    del model.decoder
+    model.decoder = SimpleNamespace(mean=mean)
+    torch.manual_seed(1)
+    images = prior_samples(model, dataset(shape=(1, 2, 3)), count=6)["images"]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        expected = 255 * mean(model.prior.sample(6, torch.device("cpu")))[:, 0].numpy()
+    np.testing.assert_allclose(images, expected, atol=0.51)
+
+
+def test_prior_samples_of_a_pixelcnn_are_its_draws():
+    model = model_of((1, 6, 5))
+    model.decoder = PixelCnnDecoder(3, (1, 6, 5), 4).eval()
+    torch.manual_seed(1)
+    images = prior_samples(model, dataset(shape=(1, 6, 5)), count=4)["images"]
+    torch.manual_seed(1)
+    expected = model.decoder.sample(model.prior.sample(4, torch.device("cpu")))
+    np.testing.assert_array_equal(images, 255 * expected[:, 0].numpy())
+
+
+def test_prior_samples_of_symmetric_pixels_are_shown_in_their_colours():
+    data, model = dataset(shape=(3, 1, 2)), model_of((3, 1, 2))
+    pixels = torch.tensor([[[-1.0, 1.0]], [[0.0, 0.6]], [[-0.2, 1.3]]])
+    model.decoder.sample = lambda z: pixels.expand(len(z), 3, 1, 2)
+    data = replace(data, test=replace(data.test, pixels=symmetric))
+    images = prior_samples(model, data, count=3)["images"]
+    np.testing.assert_array_equal(images, [[[[0, 128, 102], [255, 204, 255]]]] * 3)
 
 
 @every_shape

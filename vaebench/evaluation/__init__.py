@@ -27,6 +27,7 @@ _MODULES = (
     "probes",
     "samples",
     "pictures",
+    "averages",
     "squared_error",
     "oversmoothing",
     "frechet",

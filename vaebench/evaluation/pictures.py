@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaebench.data.dataset import Dataset
+from vaebench.data.dataset import Dataset, ImageSplit, Split
 from vaebench.errors import UserError
 from vaebench.evaluation import Value, codes, evaluator
 from vaebench.evaluation.encoding import decodings, posterior_means, posteriors
@@ -14,6 +14,14 @@ from vaebench.models.latent import LatentModel
 def to_bytes(images: Tensor) -> Tensor:
     """uint8 from images in [0, 1]; what a decoder puts outside is clamped."""
     return (255 * images.clamp(0, 1)).round().to(torch.uint8)
+
+
+def as_bytes(images: Tensor, split: Split) -> Tensor:
+    """The same from images whose values are those of `split`: in [-1, 1] for symmetric pixels."""
+    if not isinstance(split, ImageSplit):
+        raise UserError("only images can be shown as pictures")
+    black, white = split.pixels(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+    return to_bytes((images - black) / (white - black))
 
 
 def as_array(images: Tensor) -> np.ndarray:
@@ -26,8 +34,12 @@ def as_array(images: Tensor) -> np.ndarray:
 @torch.no_grad()
 def reconstructed_images(model: LatentModel, data: Dataset, *, count: int) -> dict[str, Value]:
     """`originals`: the first `count` test images; `reconstructions`: their decoded means."""
-    originals, means = _first(model, data, count)
-    return {"originals": as_array(originals), "reconstructions": _decoded(model, data, means)}
+    x = first(data, count)
+    means = model.infer(x).mean
+    return {
+        "originals": as_array(as_bytes(x, data.test)),
+        "reconstructions": _decoded(model, data, means),
+    }
 
 
 @evaluator
@@ -39,12 +51,13 @@ def perturbed_decodings(
 
     s^2 is `perturbation`. AR-ELBO, Figure 1.
     """
-    originals, means = _first(model, data, count)
+    x = first(data, count)
+    means = model.infer(x).mean
     noise = torch.randn(count, draws, means.shape[1], device=means.device)
     perturbed = means.unsqueeze(1) + perturbation**0.5 * noise
     decoded = _decoded(model, data, perturbed.flatten(0, 1))
     return {
-        "originals": as_array(originals),
+        "originals": as_array(as_bytes(x, data.test)),
         "reconstructions": _decoded(model, data, means),
         "decodings": decoded.reshape(count, draws, *decoded.shape[1:]),
     }
@@ -72,7 +85,7 @@ def latent_map(
     """
     from sklearn.manifold import TSNE
 
-    _check_classes(data, "latent_map")
+    check_classes(data, "latent_map")
     z = posteriors(model, data.test).rsample(1)[0][:latents]
     prior = model.prior.sample(samples, z.device).to(z)
     embedding = TSNE(2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=0)
@@ -90,25 +103,26 @@ def mean_map(model: LatentModel, data: Dataset, *, perplexity: float) -> dict[st
     """
     from sklearn.manifold import TSNE
 
-    _check_classes(data, "mean_map")
+    check_classes(data, "mean_map")
     means = posterior_means(model, data.test).float().cpu().numpy()
     points = TSNE(perplexity=perplexity, random_state=0).fit_transform(means)
     return {"points": points.astype(np.float32), "labels": data.test.labels.cpu().numpy()}
 
 
-def _check_classes(data: Dataset, evaluator: str) -> None:
+def check_classes(data: Dataset, evaluator: str) -> None:
+    """UserError, naming the evaluator, where points could have no colours."""
     if data.test.labels.ndim != 1:
         raise UserError(f"{evaluator}: {data.info.name} has no classes to colour the points by")
 
 
-def _first(model: LatentModel, data: Dataset, count: int) -> tuple[Tensor, Tensor]:
-    """The first test images as bytes [count, C, H, W] and their posterior means."""
+def first(data: Dataset, count: int) -> Tensor:
+    """The first test images, [count, C, H, W]."""
     if count > len(data.test):
         raise UserError(f"count is {count}, and the test set has {len(data.test)} images")
-    batch = data.test.take(torch.arange(count, device=data.test.labels.device))
-    return to_bytes(batch.x), model.infer(batch.x).mean
+    return data.test.take(torch.arange(count, device=data.test.labels.device)).x
 
 
 def _decoded(model: LatentModel, data: Dataset, z: Tensor) -> np.ndarray:
-    chunks = [to_bytes(images) for images in decodings(model, z, data.info.shape)]
+    decoded = decodings(model, z, data.info.shape)
+    chunks = [as_bytes(images, data.test) for images in decoded]
     return as_array(torch.cat(chunks))
