@@ -83,6 +83,19 @@ def test_pictures_are_made_of_the_run_that_may_be_drawn(tiny, monkeypatch):
     }
 
 
+def test_pictures_are_made_on_the_panels_view_of_the_data(tiny, monkeypatch):
+    figure = scatter(tiny, data={"pixels": "binary", "held_out": 50, "limit": None})
+    work = plan(figure, monkeypatch).work.values()
+    pictures = [(w, e) for w in work for e in w.evaluations.values() if e.name == "map"]
+    ((made, picture),) = pictures
+    view = {"dataset": "digits-28x28", "pixels": "binary", "held_out": 50}
+    assert picture.data is not None and picture.data.model_dump(exclude_none=True) == view
+    assert made.run.data.model_dump(exclude_none=True) == {"dataset": "digits-28x28"}
+    plain = plan(scatter(tiny), monkeypatch).work[made.run.id].evaluations.values()
+    (plain_picture,) = [e for e in plain if e.name == "map"]
+    assert plain_picture.data is None and plain_picture.key != picture.key
+
+
 def test_panels_of_several_rows_are_planned_together(tiny, monkeypatch):
     figure = FigureSpec.model_validate({
         **HEAD,
@@ -180,6 +193,10 @@ def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypa
             "which has no method",
         ),
         (
+            lambda tiny: scatter(tiny, data={"pixel": "binary"}),
+            "the panel 'T': data: unknown key 'pixel'; did you mean pixels?",
+        ),
+        (
             lambda tiny: own_runs("C"),
             "cannot be run yet: the panel 'T' needs the row 'C' of igp-figure6 on 'G', "
             "which has no method",
@@ -193,10 +210,11 @@ def test_a_figure_with_runs_of_its_own_is_looked_at_as_a_table_is(tiny, monkeypa
 )
 def test_a_figure_that_cannot_be_run_says_why(figure, told, tiny, monkeypatch):
     spec = figure(tiny)
-    assert why_not_runnable(spec) == f"igp-figure6 {told}"
+    head = "igp-figure6:" if told.startswith("the panel") else "igp-figure6"
+    assert why_not_runnable(spec) == f"{head} {told}"
     with pytest.raises(UserError) as caught:
         plan(spec, monkeypatch)
-    assert str(caught.value) == f"igp-figure6 {told}"
+    assert str(caught.value) == f"{head} {told}"
 
 
 def test_a_figure_that_can_be_run_lacks_nothing(tiny):

@@ -17,6 +17,8 @@ PANEL = {
     "parameters": {"count": 4},
 }
 GRID = {"figure": "f", "paper": "igp", "caption": "c", "kind": "image-grid", "panels": [PANEL]}
+TURNS = {**GRID, "panels": [{**PANEL, "over": "O"}, {**PANEL, "title": "AE 2", "over": "O"}]}
+MAPS = {**GRID, "kind": "scatter", "panels": [PANEL, {**PANEL, "line": "γ = 1"}]}
 GALLERY = {
     "figure": "f",
     "paper": "igp",
@@ -122,6 +124,13 @@ def test_the_line_has_the_last_word(tmp_path):
     assert rows == ["AE", "AE", "VAE, IGP"]
 
 
+def test_the_view_of_a_line_takes_the_place_of_a_columns(tmp_path):
+    content = changed(GALLERY, "columns.0.data", {"pixels": "binary"})
+    content = changed(content, "lines.0.data", {"held_out": 100})
+    data = [panel.data for panel in read(tmp_path, content).all_panels()]
+    assert data == [{"held_out": 100}, {"pixels": "binary"}, {}]
+
+
 def test_the_tables_of_a_figure_are_told_once(tmp_path):
     assert read(tmp_path, GALLERY).tables == ("igp-table12",)
     two = [PANEL, {**PANEL, "table": "igp-table6", "group": "Fashion-MNIST"}, PANEL]
@@ -161,6 +170,11 @@ def test_the_profile_of_the_paper_is_below_them(tmp_path):
         (GALLERY, "lines", [], "a figure of kind 'gallery' needs `lines`"),
         (PLOT, "kind", "scatter", "a figure of kind 'scatter' needs `panels`"),
         (GRID, "panels.0.rwo", "AE", "unknown key 'panels.0.rwo'; did you mean row"),
+        (GRID, "panels.0.data", "binary", "panels.0.data: Input should be a valid dict"),
+        (OWN, "panels.0.line", "x", "panels.0.line: a figure of kind 'latent-density' has none"),
+        (MAPS, "panels.1.over", "x", "panels.1.over: a figure of kind 'scatter' has none"),
+        (TURNS, "panels.1.line", "y", "panels.1.line: 'O' is over panels of another line"),
+        (TURNS, "panels.0.line", "y", "panels.1.line: 'O' is over panels of another line"),
         (GRID, "panels.0.table", "igp-tabel12", "panels.0.table: unknown table 'igp-tabel12'; did"),
         (GRID, "panels.0.row", "EA", "panels.0.row: igp-table12: unknown row 'EA'; did you mean A"),
         (GRID, "panels.0.group", "MINST", "panels.0.group: igp-table12: unknown group 'MINST'; di"),

@@ -128,7 +128,7 @@ def _show_figure(name: str) -> None:
         heads = " · ".join(head for head in (panel.line, panel.over, panel.title) if head)
         run = f" · run {panel.run}" if panel.run else ""
         source = f"{panel.table} {panel.row} · {panel.group}{run}"
-        click.echo(f"  {heads}: {source}, {panel.evaluation}{_parameters(panel)}")
+        click.echo(f"  {heads}: {source}, {panel.evaluation}{_settings_of(panel)}")
     for axes in figure.axes:
         heads = " · ".join(head for head in (axes.line, axes.title) if head)
         curves = ", ".join((*axes.groups, *axes.curves, *filter(None, [axes.level])))
@@ -149,5 +149,10 @@ def _show_sweep(sweep: FigureSweep) -> None:
         click.echo(f"    {swept.name} ({argument}) = {values}")
 
 
-def _parameters(panel: FigurePanel) -> str:
-    return "".join(f" {name}={value}" for name, value in panel.parameters.items())
+def _settings_of(panel: FigurePanel) -> str:
+    """Its parameters, and what it changes of the run's view of the data."""
+    parameters = "".join(f" {name}={value}" for name, value in panel.parameters.items())
+    data = "".join(
+        f" {name}={'unset' if value is None else value}" for name, value in panel.data.items()
+    )
+    return parameters + (f", data{data}" if data else "")

@@ -13,7 +13,7 @@ from vaebench.registry.runs import Evaluation
 from vaebench.registry.selection import EVERYTHING, Selection
 from vaebench.registry.sweeps import sweep_table
 from vaebench.results import summary
-from vaebench.results.cells import candidates, measure, panel_measurement
+from vaebench.results.cells import candidates, measure, panel_evaluation, panel_measurement
 from vaebench.store.store import Store
 
 
@@ -56,7 +56,7 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
         tables = expand_figure(figure, scale, wanted)
         for i, panel in enumerate(figure.all_panels()):
             measurement = panel_measurement(panel, tables[panel.table], figure.id)
-            picture = Evaluation(panel.evaluation, panel.parameters)
+            picture = panel_evaluation(panel, measurement, figure.id)
             for run in candidates(measurement):
                 pictures.setdefault(run.id, []).append(picture)
             expansions[f"{name} {i}"] = _row_of(measurement, tables[panel.table])
@@ -117,7 +117,8 @@ def why_not_runnable(figure: FigureSpec) -> str | None:
     try:
         tables = expand_figure(figure, "paper", EVERYTHING)
         for panel in figure.all_panels():
-            panel_measurement(panel, tables[panel.table], figure.id)
+            measurement = panel_measurement(panel, tables[panel.table], figure.id)
+            panel_evaluation(panel, measurement, figure.id)
     except UserError as error:
         return str(error)
     return None

@@ -132,19 +132,27 @@ def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
                 name: resolved.input(needed, context._replace(where=f"{where}: inputs.{name}"))
                 for name, needed in column.inputs.items()
             }
-    view = None
-    if column.data:
-        seen = merge(runs[0].data.model_dump(), column.data)
-        view = DataView.read(seen, f"{where}: data")
     return Measurement(
         key=key,
         column=column,
         runs=tuple(runs),
         wanted=wanted,
-        evaluation=Evaluation(column.evaluation, parameters, inputs, column.files, view),
+        evaluation=Evaluation(
+            column.evaluation,
+            parameters,
+            inputs,
+            column.files,
+            other_view(runs[0].data, column.data, f"{where}: data"),
+        ),
         select=spec.select,
         extra=spec.rows[key.row].extra or column.extra,
     )
+
+
+def other_view(view: DataView, change: Mapping[str, Any], where: str) -> DataView | None:
+    """A run's view of its data with `change` laid over it; None where nothing changes. UserError,
+    naming `where`, for one that cannot be."""
+    return DataView.read(merge(view.model_dump(), change), where) if change else None
 
 
 def _merged(spec: TableSpec, row_name: str, group_name: str) -> RunPart:

@@ -25,7 +25,9 @@ class FigurePanel(Strict):
     """A picture made of one row's run: the best by the table's criterion, else the first seed's.
 
     In a figure of lines and columns, `line` is what the paper prints at the side, `title` the
-    header of the column, `over` a header that it shares with its neighbours.
+    header of the column, `over` a header that it shares with its neighbours. In an `image-grid`,
+    panels under the same `over` share a grid, in which their images take turns. `data` is laid over
+    the run's view of the data, as that of a table's column is.
     """
 
     title: str
@@ -37,6 +39,7 @@ class FigurePanel(Strict):
     run: str | None = Field(default=None, description="a named run of the row instead of its own")
     evaluation: str
     parameters: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     array: str = Field(default="images", description="which of the evaluation's arrays is shown")
 
 
@@ -49,6 +52,7 @@ class PanelPart(Strict):
     run: str | None = None
     evaluation: str | None = None
     parameters: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     array: str | None = None
 
 
@@ -155,8 +159,9 @@ class FigureMixture(Strict):
 class FigureSpec(Strict):
     """One figure of one paper.
 
-    `image-grid`, `scatter` and `box-plot` have `panels` side by side; `perturbations`, `gallery`
-    and `image-blocks` have `lines` and `columns`, a panel at each crossing; `line-plot` has `axes`;
+    `image-grid`, `scatter` and `box-plot` have `panels` side by side, the first two those of one
+    `line`; `perturbations`, `gallery` and `image-blocks` have `lines` and `columns`, a panel at
+    each crossing; `line-plot` has `axes`;
     `heat-map` has a `sweep`, a panel a group; `latent-density` has `panels` to the right of a
     `mixture`.
 
@@ -248,6 +253,18 @@ class FigureSpec(Strict):
             self.named_panels()
         except UserError as error:
             raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _heads_of_panels_are_drawn(self) -> "FigureSpec":
+        with_heads = {"image-grid": ("line", "over"), "scatter": ("line",)}.get(self.kind or "", ())
+        lines: dict[str, str | None] = {}
+        for i, panel in enumerate(self.panels):
+            for key in ("line", "over"):
+                if getattr(panel, key) is not None and key not in with_heads:
+                    raise ValueError(f"panels.{i}.{key}: a figure of kind {self.kind!r} has none")
+            if panel.over is not None and lines.setdefault(panel.over, panel.line) != panel.line:
+                raise ValueError(f"panels.{i}.line: {panel.over!r} is over panels of another line")
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vaebench.errors import UserError, unknown
-from vaebench.registry.expansion import Expansion, Measurement
+from vaebench.registry.expansion import Expansion, Measurement, other_view
 from vaebench.registry.figure_spec import FigurePanel
 from vaebench.registry.published import Key
 from vaebench.registry.runs import Evaluation, Run
@@ -57,6 +57,13 @@ def panel_measurement(panel: FigurePanel, expansion: Expansion, figure: str) -> 
     raise UserError(
         f"{figure}: {name} needs the row {panel.row!r} of {spec.id}, which --only leaves out"
     )
+
+
+def panel_evaluation(panel: FigurePanel, measurement: Measurement, figure: str) -> Evaluation:
+    """What makes the panel's arrays, on each of the runs that it may be drawn from."""
+    where = f"{figure}: {panel_name(panel)}: data"
+    view = other_view(measurement.runs[0].data, panel.data, where)
+    return Evaluation(panel.evaluation, panel.parameters, data=view)
 
 
 def panel_name(panel: FigurePanel) -> str:

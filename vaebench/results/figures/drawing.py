@@ -1,6 +1,8 @@
 """What every figure has: a statement, symbols in its texts, and a file with the same bytes."""
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -45,6 +47,19 @@ def _set(piece: Piece) -> str:
     if isinstance(piece, Formula):
         return f"${piece.text}$"
     return _MINUS.sub("−", piece.text).replace("$", r"\$")
+
+
+def text_width(text: str, size: float) -> int:
+    """The width of a text of the spec in dots; `size` is in points."""
+    from matplotlib.textpath import TextPath
+
+    points = TextPath((0, 0), mathtext(text), size=size).get_extents().width
+    return math.ceil(points * DPI / 72)
+
+
+def starts(first: int, lengths: Sequence[int], gaps: Sequence[int]) -> list[int]:
+    """Where pieces of these lengths begin, with these gaps between them."""
+    return [first + sum(lengths[:i]) + sum(gaps[:i]) for i in range(len(lengths))]
 
 
 def save(drawing: Drawing, path: Path) -> None:

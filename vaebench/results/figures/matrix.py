@@ -2,7 +2,7 @@
 interpolations."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.figure_spec import FigurePanel, FigureSpec
-from vaebench.results.figures.drawing import DPI, Drawing, mark_scale, mathtext
+from vaebench.results.figures.drawing import DPI, Drawing, mark_scale, mathtext, starts, text_width
 from vaebench.results.figures.panels import Pictures
 from vaebench.store.store import Store
 
@@ -148,15 +148,15 @@ class _Matrix:
             place = self.labels.index(str(panel.line)), self.heads.index(head)
             self.cells[place] = cell(panel)
         self.heights = [self._most(0, line) for line in range(len(self.labels))]
-        titles = [_text_width(title) for _, title in self.heads]
+        titles = [text_width(title, _FONT) for _, title in self.heads]
         self.widths = [max(width, self._most(1, i)) for i, width in enumerate(titles)]
         gaps = [_GAP if one[0] == next_[0] else _WIDE_GAP for one, next_ in pairwise(self.heads)]
-        left = _MARGIN + max(map(_text_width, self.labels)) + _GAP
-        self.lefts = _starts(left, self.widths, gaps)
+        left = _MARGIN + max(text_width(label, _FONT) for label in self.labels) + _GAP
+        self.lefts = starts(left, self.widths, gaps)
         self.storeys = 2 if any(over for over, _ in self.heads) else 1
         self.top = _MARGIN + (0 if scale == "paper" else _HEAD)
         down = self.top + _HEAD * self.storeys
-        self.tops = _starts(down, self.heights, [gap] * (len(self.heights) - 1))
+        self.tops = starts(down, self.heights, [gap] * (len(self.heights) - 1))
         self.width = self.lefts[-1] + self.widths[-1] + _MARGIN
         self.height = self.tops[-1] + self.heights[-1] + _MARGIN
 
@@ -172,19 +172,6 @@ class _Matrix:
             if over:
                 right = self.lefts[members[-1]] + self.widths[members[-1]]
                 yield over, self.lefts[members[0]], right
-
-
-def _starts(first: int, lengths: Sequence[int], gaps: Sequence[int]) -> list[int]:
-    """Where pieces of these lengths begin, with these gaps between them."""
-    return [first + sum(lengths[:i]) + sum(gaps[:i]) for i in range(len(lengths))]
-
-
-def _text_width(text: str) -> int:
-    """The width of a text in dots."""
-    from matplotlib.textpath import TextPath
-
-    points = TextPath((0, 0), mathtext(text), size=_FONT).get_extents().width
-    return math.ceil(points * DPI / 72)
 
 
 def _draw(matrix: _Matrix, pictures: Pictures) -> Drawing:

@@ -1,15 +1,22 @@
 """The pictures of a figure's panels, as evaluations left them beside the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from vaebench.errors import UserError, unknown
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.figure_spec import FigurePanel, FigureSpec
-from vaebench.registry.runs import Evaluation
-from vaebench.results.cells import best_run, panel_measurement, panel_name
+from vaebench.results.cells import best_run, panel_evaluation, panel_measurement, panel_name
 from vaebench.store.store import Store
+
+
+def in_lines(panels: Iterable[FigurePanel]) -> dict[str | None, list[FigurePanel]]:
+    """Those with the same `line` together, by what stands at the side."""
+    lines: dict[str | None, list[FigurePanel]] = {}
+    for panel in panels:
+        lines.setdefault(panel.line, []).append(panel)
+    return lines
 
 
 class Pictures:
@@ -28,7 +35,7 @@ class Pictures:
         figure, heads = self._spec.id, panel_name(panel)
         measurement = panel_measurement(panel, self._expansions[panel.table], figure)
         run = best_run(measurement, self._store)
-        evaluation = Evaluation(panel.evaluation, panel.parameters)
+        evaluation = panel_evaluation(panel, measurement, figure)
         path = self._store.array(run.id, evaluation) if run else None
         if run is None or path is None or not path.exists():
             option = "" if self._scale == "paper" else f" --scale {self._scale}"

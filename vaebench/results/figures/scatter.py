@@ -1,18 +1,19 @@
 """Maps of the latent space: codes of data by class, and samples of the prior."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vaebench.registry.expansion import Expansion
-from vaebench.registry.figure_spec import FigureSpec
+from vaebench.registry.figure_spec import FigurePanel, FigureSpec
 from vaebench.results.figures.drawing import Drawing, mark_scale, mathtext
-from vaebench.results.figures.panels import Pictures
+from vaebench.results.figures.panels import Pictures, in_lines
 from vaebench.store.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # With these marks, colours that are alike to colour-blind readers have different shapes.
 _CLASSES = (
@@ -34,21 +35,21 @@ _CLASSES = (
 _MARKERS = "o", "^", "s"
 _PRIOR = "#ff8ac4"
 _SIZE, _AREA = 5.0, 30_000.0  # points squared: of one mark at most, of all marks together
+_NAME = 0.65  # inches: what a class takes in the legend
 
 
 def scatter(
     spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
 ) -> Drawing:
-    """Points in the plane, coloured by class (IGP, Figure 4), where there are any with samples of
-    the prior in pink (AR-ELBO, Figures 2 and 3)."""
+    """Points in the plane, coloured by class (IGP, Figure 4; in lines, MAE, Figure 5), where there
+    are any with samples of the prior in pink (AR-ELBO, Figures 2 and 3)."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     pictures = Pictures(spec, expansions, store, scale)
-    figure = Figure(figsize=(4.2 * len(spec.panels), 4.9), layout="constrained")
-    axes = figure.subplots(1, len(spec.panels), squeeze=False)[0]
+    figure = Figure(layout="constrained")
     numbers: set[int] = set()
-    for axis, panel in zip(axes, spec.panels, strict=True):
+    for axis, panel in _places(figure, spec):
         points, labels = pictures.array(panel, "points"), pictures.array(panel, "labels")
         _show(axis, points, labels)
         axis.set_title(mathtext(panel.title))
@@ -59,10 +60,11 @@ def scatter(
         Line2D([], [], color=color, marker=marker, linestyle="none", markersize=5, label=label)
         for label, color, marker in marks
     ]
+    width = figure.get_figwidth()
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=len(handles) if len(spec.panels) > 1 else 6,
+        ncols=len(handles) if width > 8 else int(width / _NAME),
         fontsize=9,
         frameon=False,
         handletextpad=0.2,
@@ -70,6 +72,23 @@ def scatter(
     )
     mark_scale(figure, spec.id, scale)
     return Drawing(figure, pictures.statement())
+
+
+def _places(figure: "Figure", spec: FigureSpec) -> Iterator[tuple["Axes", FigurePanel]]:
+    """The places of the panels: those with the same `line` side by side."""
+    lines = in_lines(spec.panels)
+    longest, single = max(map(len, lines.values())), len(lines) == 1
+    if single:
+        figure.set_size_inches(4.2 * longest, 4.9)
+    else:
+        figure.set_size_inches(max(2.9 * longest, 4.2), 3.1 * len(lines) + 0.5)
+    grid = figure.add_gridspec(len(lines), longest)
+    for i, (line, panels) in enumerate(lines.items()):
+        for j, panel in enumerate(panels):
+            axis = figure.add_subplot(grid[i, j])
+            if j == 0 and line:
+                axis.set_ylabel(mathtext(line), fontsize="large")
+            yield axis, panel
 
 
 def _show(axis: "Axes", points: np.ndarray, labels: np.ndarray) -> None:
