@@ -247,3 +247,9 @@ def test_figures_are_listed_with_their_state(tmp_path):
     assert "drawable" in states["igp-figure5"]
     for name in ("1", "2", "3", "4", "5", "-oversmoothing"):
         assert f"ar-elbo-figure{name}" in states
+
+
+def test_a_panels_view_of_the_data_is_shown(tmp_path):
+    shown = invoke("show", "mae-figure5", "--results-dir", tmp_path).stdout
+    told = "averaged_map draws=50 perplexity=40 iterations=1000 exaggeration=12 learning_rate=200"
+    assert f"MNIST, {told}, data pixels=thresholded binarisations=unset\n" in shown
