@@ -35,36 +35,42 @@ class ConvolutionalPrior(nn.Module):
         self.flows = nn.ModuleList(MaskedFlow(shape[0], channels) for _ in range(flows))
         self.to(memory_format=torch.channels_last)
 
-    def noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The noise that z comes from, and log |d noise / dz|: [..., K] -> [..., K], [...]."""
+    def to_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """eps [..., K] and log|det d eps / d z| [...] of z [..., K]."""
         h = z.reshape(-1, *self.shape)
-        log_slope = h.new_zeros(len(h))
+        log_det = h.new_zeros(len(h))
         for flow in self.flows:
             h, log_slopes = flow(h.flip(-2, -1))
-            log_slope = log_slope + log_slopes.flatten(1).sum(1)
-        return h.reshape(z.shape), log_slope.view(z.shape[:-1])
+            log_det = log_det + log_slopes.flatten(1).sum(1)
+        return h.reshape(z.shape), log_det.view(z.shape[:-1])
+
+    @torch.no_grad()
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """z [N, K] of eps [N, K], position by position; of every layer each is computed once."""
+        h = noise.view(-1, *self.shape)
+        for flow in reversed(self.flows):
+            assert isinstance(flow, MaskedFlow)
+            h = flow.inverse(h).flip(-2, -1)
+        return h.reshape(noise.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats: [..., K] -> [...]."""
-        noise, log_slope = self.noise(z)
-        return gaussian.standard_log_density(noise) + log_slope
+        noise, log_det = self.to_noise(z)
+        return gaussian.standard_log_density(noise) + log_det
 
     def log_prob_by_dimension(self, z: Tensor) -> Tensor:
         """TypeError: the dimensions depend on one another."""
         raise TypeError("the density of an autoregressive prior is no product over dimensions")
 
-    @torch.no_grad()
     def sample(self, count: int, device: torch.device) -> Tensor:
-        """Draws [count, K]; of every layer each position is computed once."""
-        h = torch.randn(count, *self.shape, device=device)
-        for flow in reversed(self.flows):
-            h = cast(MaskedFlow, flow).inverse(h).flip(-2, -1)
-        return h.reshape(count, self.latent)
+        """Draws [count, K]."""
+        noise = torch.randn(count, self.latent, device=device)
+        return self.from_noise(noise.to(next(self.parameters()).dtype))
 
 
 class MaskedFlow(nn.Module):
-    """z -> m + z exp(l / 2), maps [N, C, H, W], m and l from the positions before; beside it its
-    logarithmic slopes l / 2."""
+    """eps = m + z exp(l / 2), maps [N, C, H, W], m and l from the positions before; beside it the
+    logarithms of its slopes."""
 
     def __init__(self, maps: int, channels: int) -> None:
         super().__init__()
