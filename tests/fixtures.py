@@ -91,6 +91,14 @@ ARGUMENTS: dict[str, list[Any]] = {
         {"kind": "lstm", "width": 0.5, "latent": 3, "embedding": 10, "hidden": 14},
     ],
     "du_vae.beta": [0.5],
+    "mae.network": [
+        {"kind": "resnet-pixelcnn", "width": 0.03, "latent": 3},
+        {"kind": "resnet", "width": 0.03, "latent": 3},
+        {"kind": "densenet-pixelcnn++", "width": 0.04, "latent": 4},
+    ],
+    "free_bits": [0.0, 0.3],
+    "eta": [0.5],
+    "diverse": ["code", "paper", "code_2018_09"],
     "annealing": [{"start": 0.1, "epochs": 1.5}],
     "inner": [{"steps": 3, "window": 2, "patience": 1}],
     "refinements": [2],
@@ -141,6 +149,19 @@ WRONG_ARGUMENTS: dict[str, list[Any]] = {
         {"kind": "lstm", "width": 1, "latent": 3, "embedding": 10, "hidden": 14},  # of images
     ],
     "du_vae.beta": [-1, "1", None],
+    "mae.network": [
+        "resnet",
+        None,
+        {"kind": "resnet", "width": 1},
+        {"kind": "lstm", "width": 1, "latent": 3},
+        {"kind": "resnet", "width": 0, "latent": 3},
+        {"kind": "resnet", "width": 1, "latent": 1},
+        {"kind": "densenet-pixelcnn++", "width": 1, "latent": 4},  # of images of one channel
+    ],
+    "free_bits": [-1, "1", None],
+    "eta": [-1, "1", None],
+    "mae.gamma": [-1, "1", None],
+    "diverse": ["printed", "", None],
     "annealing": [
         None,
         {"start": 0.0},
@@ -376,8 +397,10 @@ def data_for(case: Case) -> Dataset:
             return dataset(shape=(1, 16, 16))
         case "judges.attributes":
             return attributes(shape=(3, 16, 16))
-        case _:
-            return dataset()
+    network = case.values.get("network")
+    if isinstance(network, Mapping) and network.get("kind") == "densenet-pixelcnn++":
+        return dataset(shape=(3, 8, 8))
+    return dataset()
 
 
 def all_of(data: Split) -> Batch:

@@ -27,9 +27,9 @@ from torch import nn
 from vaebench import methods
 from vaebench.data.dataset import DataInfo
 from vaebench.errors import UserError
+from vaebench.models.binary_pixelcnn import BinaryPixelCnn
 from vaebench.models.latent import LatentModel
 from vaebench.models.lstm import LstmDecoder
-from vaebench.models.pixelcnn import PixelCnnDecoder
 from vaebench.training.recipe import Recipe
 
 DATA = dataset()
@@ -75,7 +75,7 @@ def test_the_docstring_says_what_it_is(name):
 def images_of(recipe, z):
     """Decoded codes: autoregressive decoders have no mean, and some others nothing but that."""
     decoder = recipe.model.decoder
-    drawn = isinstance(decoder, PixelCnnDecoder | LstmDecoder)
+    drawn = isinstance(decoder, BinaryPixelCnn | LstmDecoder)
     return (decoder.sample if drawn else decoder.mean)(z)
 
 

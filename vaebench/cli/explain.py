@@ -13,7 +13,7 @@ from vaebench.cli.planning import duration
 from vaebench.data import catalog
 from vaebench.registry.expansion import Measurement, expand
 from vaebench.registry.loading import load_table
-from vaebench.registry.runs import Optimizer, Run, Schedule, TokenizerSettings
+from vaebench.registry.runs import Optimizer, Run, Schedule, TokenizerSettings, Training
 from vaebench.registry.selection import Selection
 from vaebench.results.explanation import Explanation, Seed, explain, sparkline
 from vaebench.results.grid import DASH
@@ -226,11 +226,17 @@ def _training(run: Run) -> str:
         _named(training.optimizer),
         f"gradients clipped to norm {_plain(training.clip)}" if training.clip else "",
         f"rate by {_named(training.schedule)}" if training.schedule else "",
-        f"the best by {training.monitor}" if training.keep else "",
+        f"Polyak average of {_plain(training.average)}" if training.average else "",
+        f"the best by {training.monitor}{_draws(training)}" if training.keep else "",
         "without a short last batch" if training.drop_last else "",
         f"in buckets of at least {training.buckets.least}" if training.buckets else "",
     ]
     return ", ".join(part for part in told if part)
+
+
+def _draws(training: Training) -> str:
+    """How many draws of z what is watched takes, where that is said."""
+    return f" ({training.monitor_draws} draws)" if training.monitor_draws else ""
 
 
 def _named(settings: Optimizer | Schedule) -> str:

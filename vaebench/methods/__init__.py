@@ -18,7 +18,7 @@ from vaebench.training.recipe import Recipe
 
 Method = Callable[..., Recipe]
 
-_MODULES = ("igp", "igp_text", "ar_elbo", "du_vae", "judges", "data")
+_MODULES = ("igp", "igp_text", "ar_elbo", "du_vae", "mae", "judges", "data")
 _METHODS: dict[str, Method] = {}
 
 
