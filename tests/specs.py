@@ -47,6 +47,12 @@ def tiny_spec(**change: Any) -> dict[str, Any]:
     return copy.deepcopy(_TINY) | change
 
 
+def without_rows(folder: Path) -> str:
+    """The tiny table with published numbers and no row of its own."""
+    printed = {"published": "mae-table3", "groups": {}, "columns": {}, "rows": {}}
+    return write_spec(folder, tiny_spec(**printed), "bare.yaml")
+
+
 def column(evaluation: str, value: str, **rest: Any) -> dict[str, Any]:
     """A column over all seeds."""
     told = {"dialect": f"{value}@test", "unit": "nats", "aggregation": "mean"}

@@ -156,7 +156,10 @@ def test_a_cell_that_exists_in_print_only(tmp_path):
     text = ok("explain", "mae-table3", "pixelcnn++", "BITS/DIM", "--results-dir", tmp_path)
     assert text.startswith("mae-table3: PixelCNN++ (Salimans et al., 2017) · CIFAR-10 · bits/dim\n")
     assert "paper      2.92\n" in text
-    assert "ours       not measured: the methods of this table do not exist yet\n" in text
+    assert (
+        "ours       not measured: the paper quotes this row from elsewhere; it is never run\n"
+        in text
+    )
     assert "vaebench run" not in text
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from specs import column, write_spec
+from specs import column, without_rows, write_spec
 
 from vaebench.cli.targets import find_targets
 from vaebench.errors import UserError
@@ -169,6 +169,6 @@ def test_a_figure_that_cannot_be_drawn_is_told():
         smoke("mae-figure1")
 
 
-def test_a_table_without_methods_cannot_be_planned():
-    with pytest.raises(UserError, match="methods do not exist yet; `vaebench table mae-table3`"):
-        smoke("mae-table3")
+def test_a_table_without_methods_cannot_be_planned(tmp_path):
+    with pytest.raises(UserError, match="none of its rows has a method; `vaebench table "):
+        smoke(without_rows(tmp_path))

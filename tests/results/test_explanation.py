@@ -165,7 +165,7 @@ def test_every_printed_cell_can_be_explained(name, tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"rows": {}}, "the methods of this table do not exist yet"),
+        ({"rows": {}}, "no row of this table has a method"),
         ({"columns": ["KL"]}, "no evaluation of ours measures this column yet"),
         ({"cited": True}, "the paper quotes this row from elsewhere; it is never run"),
         ({"row": True}, "no method of ours makes this row yet"),

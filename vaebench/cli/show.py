@@ -40,7 +40,7 @@ def show(table: str, scale: str, results: Path) -> None:
     click.echo(f"{paper.title}. {paper.reference}")
     if not spec.runnable:
         keys = published_cells(spec)
-        click.echo(f"{len(keys)} published cells; the methods of this table do not exist yet")
+        click.echo(f"{len(keys)} published cells; no row has a method")
         return
     if spec.reduced:
         click.echo(f"{scale} scale, reduced: {spec.reduced}")

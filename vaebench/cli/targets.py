@@ -7,7 +7,7 @@ from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
 from vaebench.registry.expansion import Expansion, Measurement, expand
 from vaebench.registry.figure_spec import FigureSpec
-from vaebench.registry.loading import load_figure, load_table, own_table
+from vaebench.registry.loading import load_figure, load_table, own_table, typed_name
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
 from vaebench.registry.selection import EVERYTHING, Selection
@@ -84,12 +84,12 @@ def runnable_targets() -> list[str]:
 
 
 def expand_table(name: str, scale: str, selection: Selection) -> Expansion:
-    """The cells and runs of a table that can be run; UserError for one that cannot yet."""
+    """The cells and runs of a table that can be run; UserError for one that cannot."""
     spec = load_table(name, scale)
     if not spec.runnable:
         raise UserError(
-            f"{spec.id}: its methods do not exist yet; "
-            f"`vaebench table {spec.id}` shows the paper's numbers"
+            f"{spec.id}: none of its rows has a method; "
+            f"`vaebench table {typed_name(spec)}` shows the paper's numbers"
         )
     return expand(spec, selection)
 
@@ -104,9 +104,7 @@ def expand_figure(figure: FigureSpec, scale: str, selection: Selection) -> dict[
         specs[figure.id] = own_table(figure, scale)
     for spec in specs.values():
         if not spec.runnable:
-            raise UserError(
-                f"{figure.id} cannot be run yet: the methods of {spec.id} do not exist yet"
-            )
+            raise UserError(f"{figure.id} cannot be run yet: no row of {spec.id} has a method")
     if figure.sweep is not None:
         specs[figure.id] = sweep_table(figure, figure.sweep, scale)
     return {name: expand(spec, selection) for name, spec in specs.items()}

@@ -159,7 +159,7 @@ def _narrowed(
 def _why_not(spec: TableSpec, key: Key) -> str:
     """Why no run of ours can fill the cell."""
     if not spec.runnable:
-        return "the methods of this table do not exist yet"
+        return "no row of this table has a method"
     if key.row not in spec.rows:
         return "no method of ours makes this row yet"
     if spec.rows[key.row].cited:

@@ -130,7 +130,7 @@ def _facts(
 def _statement(spec: TableSpec, facts: Facts, measured: dict[Key, Measured]) -> str:
     """What stands behind our numbers, or what would make them."""
     if not spec.runnable:
-        return "Published numbers; the methods of this table do not exist yet."
+        return "Published numbers; no row has a method."
     if not measured:
         return "Published numbers."
     states = Counter(cell.state for cell in measured.values())
