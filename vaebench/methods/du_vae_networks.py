@@ -5,14 +5,14 @@
 and `latent` is that of the code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from vaebench.data.dataset import DataInfo
-from vaebench.methods.sizes import check_sizes, scaled
+from vaebench.methods.sizes import check_sizes, of_kind, scaled
 from vaebench.models.flows import FlowHead
 from vaebench.models.heads import DeltaHead, LinearGaussianHead, NormalisedMean
 from vaebench.models.latent import LatentModel
@@ -127,13 +127,9 @@ class Lstm:
 
 
 Network = ResNetPixelCnn | Lstm
-_KINDS: dict[str, type[Network]] = {"resnet-pixelcnn": ResNetPixelCnn, "lstm": Lstm}
+_KINDS: dict[str, Callable[..., Network]] = {"resnet-pixelcnn": ResNetPixelCnn, "lstm": Lstm}
 
 
 def network_of(settings: Mapping[str, Any]) -> Network:
     """The network of an argument `network`; ValueError or TypeError if there is none."""
-    sizes = dict(settings)
-    kind = str(sizes.pop("kind", ""))
-    if kind not in _KINDS:
-        raise ValueError(f"network.kind is {kind!r}; expected {' or '.join(_KINDS)}")
-    return _KINDS[kind](**sizes)
+    return of_kind(_KINDS, settings)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from vaebench.data.dataset import DataInfo
-from vaebench.methods.sizes import check_sizes, scaled
+from vaebench.methods.sizes import check_sizes, of_kind, scaled
 from vaebench.models import weight_norm
 from vaebench.models.autoregressive_prior import AutoregressivePrior
 from vaebench.models.convolutional_prior import ConvolutionalPrior
@@ -112,11 +112,7 @@ _KINDS: dict[str, Callable[..., Network]] = {
 
 def network_of(settings: Mapping[str, Any]) -> Network:
     """The network of an argument `network`; ValueError or TypeError if there is none."""
-    sizes = dict(settings)
-    kind = str(sizes.pop("kind", ""))
-    if kind not in _KINDS:
-        raise ValueError(f"network.kind is {kind!r}; expected {' or '.join(_KINDS)}")
-    return _KINDS[kind](**sizes)
+    return of_kind(_KINDS, settings)
 
 
 def start(network: Network) -> Start:

@@ -1,5 +1,9 @@
-"""The sizes that an argument `network` says."""
+"""What an argument `network` says: a kind and its sizes."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+_Network = TypeVar("_Network")
 _SIZES = ("latent", "embedding", "hidden")
 
 
@@ -17,3 +21,12 @@ def check_sizes(network: object) -> None:
         size = getattr(network, name, 1)
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ValueError(f"network.{name} is {size!r}; expected a size from 1")
+
+
+def of_kind(kinds: Mapping[str, Callable[..., _Network]], settings: Mapping[str, Any]) -> _Network:
+    """The network of an argument `network`; ValueError or TypeError if there is none."""
+    sizes = dict(settings)
+    kind = str(sizes.pop("kind", ""))
+    if kind not in kinds:
+        raise ValueError(f"network.kind is {kind!r}; expected {' or '.join(kinds)}")
+    return kinds[kind](**sizes)

@@ -7,52 +7,22 @@ Shapes: N draws, K latent size.
 import torch
 from torch import Tensor, nn
 
-from vaebench.estimators import gaussian
+from vaebench.models.flow_prior import FlowPrior
 from vaebench.models.weight_norm import Linear
 
 _STD = 0.1  # of every layer's outputs after the pass over data
 
 
-class AutoregressivePrior(nn.Module):
-    """The z whose eps is N(0, I), by flows that reverse the order of dimensions one after another.
+class AutoregressivePrior(FlowPrior):
+    """p(z) of codes of so many dimensions, a step each.
 
     The paper: 8 flows, each with two MADEs of one hidden layer of 320 units, for 32 dimensions.
     """
 
     def __init__(self, latent: int, hidden: int, flows: int) -> None:
-        super().__init__()
-        self.latent = latent
-        self.flows = nn.ModuleList(AutoregressiveFlow(latent, hidden) for _ in range(flows))
-
-    def to_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """eps [..., K] and log|det d eps / d z| [...] of z [..., K]."""
-        log_det = z.new_zeros(z.shape[:-1])
-        for flow in self.flows:
-            z, log_slopes = flow(z.flip(-1))
-            log_det = log_det + log_slopes.sum(-1)
-        return z, log_det
-
-    @torch.no_grad()
-    def from_noise(self, noise: Tensor) -> Tensor:
-        """z [N, K] of eps [N, K], coordinate by coordinate."""
-        for flow in reversed(self.flows):
-            assert isinstance(flow, AutoregressiveFlow)
-            noise = flow.inverse(noise).flip(-1)
-        return noise
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats: [..., K] -> [...]."""
-        noise, log_det = self.to_noise(z)
-        return gaussian.standard_log_density(noise) + log_det
-
-    def log_prob_by_dimension(self, z: Tensor) -> Tensor:
-        """TypeError: the dimensions depend on one another."""
-        raise TypeError("the density of an autoregressive prior is no product over dimensions")
-
-    def sample(self, count: int, device: torch.device) -> Tensor:
-        """Draws [count, K]."""
-        noise = torch.randn(count, self.latent, device=device)
-        return self.from_noise(noise.to(next(self.parameters()).dtype))
+        super().__init__(
+            (latent,), (-1,), (AutoregressiveFlow(latent, hidden) for _ in range(flows))
+        )
 
 
 class AutoregressiveFlow(nn.Module):

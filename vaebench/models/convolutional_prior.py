@@ -8,7 +8,6 @@ be masked.
 Shapes: N codes, K = C H W latent size.
 """
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -16,56 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.estimators import gaussian
+from vaebench.models.flow_prior import FlowPrior
 from vaebench.models.weight_norm import Convolution
 
 _HIDDEN = 2  # layers between the first and the last
 _STD = 0.1  # of the outputs of all layers after the pass over data
 
 
-class ConvolutionalPrior(nn.Module):
-    """p(z) of flat codes that are maps [C, H, W], N(0, I) behind flows (MAE, Appendix B.2).
+class ConvolutionalPrior(FlowPrior):
+    """p(z) of flat codes that are maps [C, H, W], a step a position (MAE, Appendix B.2).
 
     The paper: 16 x 8 x 8, 128 channels within a flow's networks, 8 flows.
     """
 
     def __init__(self, shape: Sequence[int], channels: int, flows: int) -> None:
-        super().__init__()
-        self.shape, self.latent = tuple(shape), math.prod(shape)
-        self.flows = nn.ModuleList(MaskedFlow(shape[0], channels) for _ in range(flows))
+        super().__init__(shape, (-2, -1), (MaskedFlow(shape[0], channels) for _ in range(flows)))
         self.to(memory_format=torch.channels_last)
-
-    def to_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """eps [..., K] and log|det d eps / d z| [...] of z [..., K]."""
-        h = z.reshape(-1, *self.shape)
-        log_det = h.new_zeros(len(h))
-        for flow in self.flows:
-            h, log_slopes = flow(h.flip(-2, -1))
-            log_det = log_det + log_slopes.flatten(1).sum(1)
-        return h.reshape(z.shape), log_det.view(z.shape[:-1])
-
-    @torch.no_grad()
-    def from_noise(self, noise: Tensor) -> Tensor:
-        """z [N, K] of eps [N, K], position by position; of every layer each is computed once."""
-        h = noise.view(-1, *self.shape)
-        for flow in reversed(self.flows):
-            assert isinstance(flow, MaskedFlow)
-            h = flow.inverse(h).flip(-2, -1)
-        return h.reshape(noise.shape)
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats: [..., K] -> [...]."""
-        noise, log_det = self.to_noise(z)
-        return gaussian.standard_log_density(noise) + log_det
-
-    def log_prob_by_dimension(self, z: Tensor) -> Tensor:
-        """TypeError: the dimensions depend on one another."""
-        raise TypeError("the density of an autoregressive prior is no product over dimensions")
-
-    def sample(self, count: int, device: torch.device) -> Tensor:
-        """Draws [count, K]."""
-        noise = torch.randn(count, self.latent, device=device)
-        return self.from_noise(noise.to(next(self.parameters()).dtype))
 
 
 class MaskedFlow(nn.Module):
