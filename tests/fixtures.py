@@ -98,6 +98,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     ],
     "free_bits": [0.0],
     "eta": [0.5],
+    "mae.gamma": [0.5],
     "diverse": ["code"],
     "annealing": [{"start": 0.1, "epochs": 1.5}],
     "inner": [{"steps": 3, "window": 2, "patience": 1}],
