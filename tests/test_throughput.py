@@ -195,3 +195,87 @@ def test_the_plain_way_of_decoding_says_our_words(igp_text):
     lengths = text.decoding.word_counts(said)
     assert 0 < lengths.float().mean() < 7
     assert torch.equal(said[said != 0], wanted[said != 0])
+
+
+@pytest.fixture
+def mae(script, monkeypatch):
+    """The case and its baseline with small images and codes."""
+    case, plain = script("mae"), script("mae_plain")
+    for name, size in {"SIDE": 6, "LATENT": 4, "BATCH": 6}.items():
+        monkeypatch.setattr(case, name, size)
+        monkeypatch.setattr(plain, name, size)
+    monkeypatch.setattr(case, "INFO", replace(case.INFO, shape=(1, 6, 6), train_size=100))
+    return case, plain
+
+
+def check_gradients(recipe, theirs, batch, case):
+    """The plain way has our loss and our gradients; those that it has at masked taps move
+    nothing."""
+    torch.manual_seed(0)
+    loss = recipe.objective(recipe.model, batch, at(1))["loss"]
+    torch.manual_seed(0)
+    expected = theirs.loss(batch.x)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    expected.backward()
+    ours = case.renamed({name: weight.grad for name, weight in recipe.model.named_parameters()})
+    largest = max(gradient.norm() for gradient in ours.values())
+    for name, weight in theirs.named_parameters():
+        part, kind = name.rsplit(".", 1)
+        mask = getattr(theirs.get_submodule(part), "mask", 1) if kind == "direction" else 1
+        found, wanted = case.whole(ours.pop(name), weight), weight.grad * mask
+        assert (wanted != 0).any(), name
+        assert (found - wanted).norm() <= 1e-4 * largest, name
+    assert not ours
+
+
+def test_the_plain_way_of_mae_has_our_loss_and_gradients(mae):
+    case, plain = mae
+    recipe, theirs = case.recipe(), plain.plain_vae()
+    case.share_weights(case.renamed(dict(recipe.model.named_parameters())), theirs)
+    check_gradients(recipe, theirs, case.data().take(torch.arange(6)), case)
+
+
+def test_the_plain_regulariser_of_mae_is_ours(mae):
+    case, plain = mae
+    inputs = case.posteriors()
+    ours, theirs = case.our_regulariser(*inputs), plain.regulariser(*inputs, 1.0, 0.5)
+    torch.testing.assert_close(ours, theirs)
+    for found, wanted in zip(
+        *(torch.autograd.grad(a, inputs) for a in (ours, theirs)), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_the_plain_likelihood_of_mae_is_ours(mae):
+    """Of one image, for which both draw the same noise in the same order."""
+    case, _ = mae
+    model, theirs = case.pair_of_models()
+    x = case.data().take(torch.arange(1)).x
+    torch.manual_seed(0)
+    ours = case.importance_log_likelihoods(model, x, 50)
+    torch.manual_seed(0)
+    torch.testing.assert_close(ours.float(), -theirs.nll(x, 50), rtol=1e-5, atol=0.0)
+
+
+def test_the_plain_way_of_mae_draws_our_images(mae):
+    case, _ = mae
+    model, theirs = case.pair_of_models()
+    drawn = []
+    for decoder in (model.decoder, theirs.decoder):
+        torch.manual_seed(0)
+        drawn.append(decoder.sample(torch.randn(5, 4)))
+    assert 0 < drawn[0].mean() < 1
+    assert torch.equal(*drawn)
+
+
+def test_a_step_of_ours_moves_the_average_of_the_weights(mae):
+    case, _ = mae
+    recipe = case.recipe()
+    ours, _ = case.our_steps(recipe, case.data(), compiled=False)  # of one step
+    before = [average.clone() for average in ours.average.state_dict()]
+    ours.step()
+    after, weights = ours.average.state_dict(), list(recipe.model.parameters())
+    for old, new, weight in zip(before, after, weights, strict=True):
+        torch.testing.assert_close(new, old + 0.001 * (weight - old))
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))

@@ -1,5 +1,7 @@
 """What a case is: a baseline, ours, and what is expected of their ratio."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ from vaebench.data.dataset import Batch, DataInfo, ImageSplit, Split
 from vaebench.objectives.clock import Clock
 from vaebench.registry.runs import Adam, Optimizer, Training
 from vaebench.training.allocator import keep_freed_memory
+from vaebench.training.averaging import Average
 from vaebench.training.batching import epoch_order
 from vaebench.training.numerics import Numerics
 from vaebench.training.procedures import Objective, Setting
@@ -72,7 +75,8 @@ def batches(data: Split, size: int) -> Iterator[Batch]:
 
 
 class Ours:
-    """The steps of a recipe as the training loop does them, sums of the loss included."""
+    """The steps of a recipe as the training loop does them, the average of the weights and sums of
+    the loss included."""
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Ours:
         batch: int = BATCH,
         optimizer: Optimizer = ADAM,
         clip: float | None = None,
+        average: float | None = None,
     ) -> None:
         self.recipe = recipe
         self.objective = objective or recipe.objective
@@ -92,12 +97,15 @@ class Ours:
         recipe.model.train()
         training = Training(batch_size=batch, epochs=1, optimizer=optimizer, clip=clip)
         recipe.procedure.prepare(Setting(recipe.model, training, data))
+        self.average = None if average is None else Average(recipe.model, average)
 
     def step(self) -> None:
         batch = next(self.batches)
         self.count += 1
         clock = Clock.at(self.count, len(batch.y), self.size)
         terms = self.recipe.procedure.step(self.objective, batch, clock)
+        if self.average is not None:
+            self.average.update()
         self.total = self.total + terms["loss"].detach() * len(batch.y)
 
 
@@ -127,6 +135,12 @@ def repeated(step: Callable[[], object], times: int) -> Callable[[], None]:
             step()
 
     return run
+
+
+def check_compiler() -> None:
+    """Skipped unless torch.compile has a C++ compiler."""
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise Skipped("torch.compile needs a C++ compiler")
 
 
 def count_flop(step: Callable[[], object]) -> float:

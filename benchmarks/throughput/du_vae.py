@@ -2,8 +2,6 @@
 importance-weighted likelihood, and mutual information."""
 
 import math
-import os
-import shutil
 from functools import partial
 
 import torch
@@ -13,8 +11,8 @@ from cases import (
     Case,
     Ours,
     Pair,
-    Skipped,
     baseline_side,
+    check_compiler,
     count_flop,
     images,
     our_side,
@@ -78,8 +76,8 @@ def share_weights(ours: nn.Module, theirs: nn.Module) -> None:
 
 
 def build_step(numerics: Numerics, steps: int, *, compiled: bool, bfloat16: bool) -> Pair:
-    if compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise Skipped("torch.compile needs a C++ compiler")
+    if compiled:
+        check_compiler()
     made, split = recipe(), data()
     theirs = PlainTraining(PlainVae(), split)
     share_weights(made.model, theirs.model)

@@ -1,7 +1,5 @@
 """A training step of IGP's image model: IWAE with k samples, 784-200-200-32 and back, batch 128."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import torch
@@ -15,8 +13,8 @@ from cases import (
     Case,
     Ours,
     Pair,
-    Skipped,
     baseline_side,
+    check_compiler,
     count_flop,
     our_side,
     repeated,
@@ -86,8 +84,8 @@ class OfficialTraining:
 
 def build(samples: int, numerics: Numerics, steps: int, *, compiled: bool) -> Pair:
     """Both sides for k = `samples`, from equal weights."""
-    if compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise Skipped("torch.compile needs a C++ compiler")
+    if compiled:
+        check_compiler()
     data = split()
     recipe = iwae(samples)
     ours, official = Ours(recipe, data), OfficialTraining(data, samples)

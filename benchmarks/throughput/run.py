@@ -18,6 +18,7 @@ import dispatch
 import du_vae
 import igp
 import igp_text
+import mae
 import peak
 import pythae_case
 import seeds
@@ -28,7 +29,7 @@ from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-MODULES = (igp, ar_elbo, du_vae, text, igp_text, pythae_case)
+MODULES = (igp, ar_elbo, du_vae, text, igp_text, mae, pythae_case)
 CASES = {case.name: case for module in MODULES for case in module.CASES}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
