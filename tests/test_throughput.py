@@ -223,7 +223,7 @@ def check_gradients(recipe, theirs, batch, case):
     for name, weight in theirs.named_parameters():
         part, kind = name.rsplit(".", 1)
         mask = getattr(theirs.get_submodule(part), "mask", 1) if kind == "direction" else 1
-        found, wanted = case.whole(ours.pop(name), weight), weight.grad * mask
+        found, wanted = ours.pop(name), weight.grad * mask
         assert (wanted != 0).any(), name
         assert (found - wanted).norm() <= 1e-4 * largest, name
     assert not ours
@@ -279,3 +279,29 @@ def test_a_step_of_ours_moves_the_average_of_the_weights(mae):
     for old, new, weight in zip(before, after, weights, strict=True):
         torch.testing.assert_close(new, old + 0.001 * (weight - old))
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["mae", "mae_cifar"])
+def test_the_plain_way_of_mae_has_our_parameters(script, name):
+    """Of the paper's sizes."""
+    case = script(name)
+    with torch.device("meta"):
+        ours, theirs = case.built().model, case.plain_vae()
+    expected = {key: one.shape for key, one in case.renamed(dict(ours.named_parameters())).items()}
+    assert {key: weight.shape for key, weight in theirs.named_parameters()} == expected
+
+
+def test_the_plain_way_of_cifar_has_our_loss_and_gradients(script, monkeypatch):
+    """In evaluation mode, where no dropout is drawn."""
+    case, plain = script("mae_cifar"), script("mae_cifar_plain")
+    sizes = {"FEATURES": 6, "FLOW_CHANNELS": 8, "CHANNELS": 6, "GROWTH": (1, 1, 1), "MAPS": 4}
+    for name, size in sizes.items():
+        monkeypatch.setattr(plain, name, size)
+    for name, size in {"MAPS": 4, "WIDTH": 1 / 16, "SEEN": 40}.items():
+        monkeypatch.setattr(case, name, size)
+    monkeypatch.setattr(case, "INFO", replace(case.INFO, shape=(3, 8, 8)))
+    recipe, theirs = case.recipe(), plain.plain_vae()
+    case.share_weights(case.renamed(dict(recipe.model.named_parameters())), theirs)
+    for model in (recipe.model, theirs):
+        model.eval()
+    check_gradients(recipe, theirs, case.data().take(torch.arange(6)), case)

@@ -5,6 +5,7 @@ The names of the parts are ours, but for the flows of the prior, of which each i
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -270,7 +271,7 @@ class PlainVae(nn.Module):
         encoder: nn.Module,
         head: nn.Module,
         prior: PlainPrior,
-        decoder: nn.Module,
+        decoder: Any,
         *,
         eta: float,
         gamma: float,

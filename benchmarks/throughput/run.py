@@ -19,6 +19,7 @@ import du_vae
 import igp
 import igp_text
 import mae
+import mae_cifar
 import peak
 import pythae_case
 import seeds
@@ -29,7 +30,7 @@ from vaebench.execution.slots import cores
 from vaebench.store import provenance
 from vaebench.training.numerics import Numerics, resolve
 
-MODULES = (igp, ar_elbo, du_vae, text, igp_text, mae, pythae_case)
+MODULES = (igp, ar_elbo, du_vae, text, igp_text, mae, mae_cifar, pythae_case)
 CASES = {case.name: case for module in MODULES for case in module.CASES}
 SEEDS = "seeds-as-processes"
 DISPATCH = "dispatch"
