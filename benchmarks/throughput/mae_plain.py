@@ -22,7 +22,7 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 class Normalised(nn.Module):
-    """g v / |v|, made before every use; an output unit lies along `units`."""
+    """g v / |v|, made before every use; `units` is the dimension of the output units."""
 
     def __init__(self, *shape: int, units: int = 0) -> None:
         super().__init__()
@@ -34,8 +34,7 @@ class Normalised(nn.Module):
     def weight(self) -> Tensor:
         others = [d for d in range(self.direction.dim()) if d != self.units]
         norms = torch.linalg.vector_norm(self.direction, dim=others, keepdim=True)
-        weight: Tensor = self.gain.view_as(norms) * self.direction / norms
-        return weight
+        return self.direction * (self.gain.view_as(norms) / norms)
 
 
 class Linear(Normalised):
