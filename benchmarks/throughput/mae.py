@@ -191,11 +191,11 @@ def build_regulariser(numerics: Numerics, steps: int) -> Pair:
     def official() -> None:
         torch.autograd.grad(regulariser(*inputs, ETA, GAMMA), inputs)
 
-    first, second = our_regulariser(*inputs), regulariser(*inputs, ETA, GAMMA)
+    first, second = our_regulariser(*inputs).item(), regulariser(*inputs, ETA, GAMMA).item()
     return Pair(
         baseline_side("as official", numerics.threads, repeated(official, steps), 0.0),
         our_side(numerics, repeated(ours, steps), count_flop(ours)),
-        float((first / second - 1).abs()),
+        abs(first / second - 1),
     )
 
 
