@@ -44,14 +44,16 @@ def fail_at(point, error, monkeypatch):
         raise error
 
     if point == "write":
-        opened = os.fdopen
-        monkeypatch.setattr(atomic.os, "fdopen", lambda *a: HalfStream(opened(*a), error))
+        opened = Path.open
+        monkeypatch.setattr(Path, "open", lambda *a: HalfStream(opened(*a), error))
+    elif point == "fsync":
+        monkeypatch.setattr(atomic.os, "fsync", fail)
     else:
-        monkeypatch.setattr(atomic.os, point, fail)
+        monkeypatch.setattr(Path, point, fail)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("point", ["write", "fsync", "chmod", "replace"])
+@pytest.mark.parametrize("point", ["open", "write", "fsync", "replace"])
 @pytest.mark.parametrize("old", [b"old", None], ids=["over-a-file", "new-file"])
 def test_a_failed_write_changes_nothing(old, point, error, tmp_path, monkeypatch):
     path = tmp_path / "folder" / "file"
@@ -68,27 +70,72 @@ def test_a_failed_write_changes_nothing(old, point, error, tmp_path, monkeypatch
     assert path.read_bytes() == b"new content"
 
 
+@pytest.mark.parametrize("old", [b"old", None], ids=["over-a-file", "new-file"])
+def test_ctrl_c_at_any_line_leaves_nothing_behind(old, tmp_path):
+    """A first interrupt before every line that writing runs, its callees in Python included."""
+    path = tmp_path / "file"
+
+    def interrupted_at(line):
+        """Write, and raise at the given line; whether there was one to raise at."""
+        seen = 0
+
+        def trace(frame, event, argument):
+            nonlocal seen
+            if event == "line":
+                seen += 1
+                if seen == line:
+                    raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            atomic.write_bytes(path, b"new content")
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    line = 1
+    while True:
+        path.unlink(missing_ok=True)
+        if old is not None:
+            path.write_bytes(old)
+        if not interrupted_at(line):
+            break
+        assert {p.name for p in tmp_path.iterdir()} <= {"file"}, line
+        assert (path.read_bytes() if path.exists() else None) in (old, b"new content"), line
+        line += 1
+    assert line > 12
+    assert path.read_bytes() == b"new content"
+
+
 def test_the_content_is_on_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     path, order = tmp_path / "file", []
-    fsync, replace = os.fsync, os.replace
+    fsync, replace = os.fsync, Path.replace
 
     def note_fsync(descriptor):
         order.append(("fsync", os.fstat(descriptor).st_size))
         fsync(descriptor)
 
     def note_replace(source, target):
-        order.append(("replace", Path(source).stat().st_size))
-        replace(source, target)
+        order.append(("replace", source.stat().st_size))
+        return replace(source, target)
 
     monkeypatch.setattr(atomic.os, "fsync", note_fsync)
-    monkeypatch.setattr(atomic.os, "replace", note_replace)
+    monkeypatch.setattr(Path, "replace", note_replace)
     atomic.write_bytes(path, b"12345")
     assert order == [("fsync", 5), ("replace", 5)]
 
 
-def test_files_can_be_read_by_others(tmp_path):
-    atomic.write_text(tmp_path / "file", "text")
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+def test_files_have_the_mode_that_the_user_asks_for(tmp_path):
+    before = os.umask(0o027)
+    try:
+        atomic.write_text(tmp_path / "file", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
 @given(text=st.text(st.characters(codec="utf-8")))

@@ -7,7 +7,6 @@ import pytest
 
 from vaebench.errors import UserError
 from vaebench.registry.runs import Adam, DataView, Evaluation, Run, Training
-from vaebench.store import atomic
 from vaebench.store.store import Store
 
 REC = Evaluation("reconstruction")
@@ -177,7 +176,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_mend(store, monkeypatc
         def refuse(*arguments, **options):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(atomic.tempfile, "mkstemp", refuse)
+        monkeypatch.setattr(type(store.root), "open", refuse)
     else:
         store.root.chmod(0o555)
     with pytest.raises(UserError, match="--results-dir") as caught:

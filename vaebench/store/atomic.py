@@ -2,27 +2,27 @@
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
-_unfinished: set[str] = set()
+_unfinished: set[Path] = set()
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write beside `path`, flush to the disk, and put it in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # The name is known before there is a file: Ctrl-C may come as soon as there is one.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     _unfinished.add(temporary)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private  # noqa: PTH101
-        os.replace(temporary, path)  # noqa: PTH105
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     finally:
         _unfinished.discard(temporary)
@@ -31,7 +31,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 def abandon() -> None:
     """Remove what is half written, in a process that ends without going on."""
     for temporary in tuple(_unfinished):
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
