@@ -12,6 +12,7 @@ from vaebench.data import digits
 from vaebench.data.catalog import CATALOG
 from vaebench.data.dataset import PIXELS, ImageSplit
 from vaebench.data.loading import Views, load
+from vaebench.data.tokenizers import SPECIALS
 from vaebench.errors import UserError
 from vaebench.registry.runs import DataView, TokenizerSettings
 
@@ -359,3 +360,35 @@ def test_a_vocabulary_is_read_before_anything_starts(tmp_path):
         Views(tmp_path).require([view])
     path.write_text("<pad>\n<s>\n</s>\n<unk>\nword\n", encoding="utf-8")
     Views(tmp_path).require([view])
+
+
+def test_a_vocabulary_stays_as_it_was_at_its_first_use(tmp_path):
+    path, folder = tmp_path / "vocab.txt", tmp_path / "data"
+    view = DataView(
+        dataset="grammar-reviews",
+        limit=20,
+        tokenizer=TokenizerSettings(kind="words", vocabulary=str(path)),
+    )
+
+    def write(*words):
+        path.write_text("\n".join([*SPECIALS, *words]), encoding="utf-8")
+
+    write("the", "was")
+    Views(folder).require([view])
+    write("the", "is")  # nothing has used it yet
+    first = load(view, folder)
+    assert first.tokenizer.words[4:] == ("the", "is")
+    assert load(view, folder).sha256 == first.sha256
+    write("the", "was")
+    changed = r"vocab\.txt: its words have changed since it was first used; .*checksums\.json"
+    with pytest.raises(UserError, match=changed):
+        Views(folder).require([view])
+    with pytest.raises(UserError, match=changed):
+        load(view, folder)
+    write("the", "is")
+    Views(folder).require([view])
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join([*SPECIALS, "good"]), encoding="utf-8")
+    second = TokenizerSettings(kind="words", vocabulary=str(other))
+    load(view.model_copy(update={"tokenizer": second}), folder)
+    assert sorted(json.loads((folder / "checksums.json").read_text())) == [str(other), str(path)]

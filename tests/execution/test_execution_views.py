@@ -62,3 +62,23 @@ def test_without_weights_all_evaluations_are_made_again_on_their_views(tmp_path,
 def test_a_view_that_the_data_cannot_give_is_told_before_anything_runs(tmp_path):
     with pytest.raises(UserError, match="held_out"):
         Bench(tmp_path, viewed_spec(held_out=5_000)).plan()
+
+
+def test_a_model_is_not_evaluated_on_other_data_than_it_learnt_from(tmp_path):
+    bench = Bench(tmp_path, tiny_spec(seeds=1))
+    bench.run()
+    run = bench.runs("A")[0]
+    record = bench.store.record(run.id)
+    evaluations = dict(record["evaluations"])
+    taken = evaluations.popitem()[0]
+    sha256 = record["provenance"]["data_sha256"]
+    record["provenance"]["data_sha256"] = "ab" * 32
+    bench.store.write_record({**record, "evaluations": evaluations})
+    assert bench.run()[0].counts == {"failed": 1}
+    reason = bench.store.failure(run.id)["message"]
+    assert f"is not what this run was trained on (sha256 {'ab' * 32} then, {sha256} now)" in reason
+    assert bench.store.record(run.id)["evaluations"] == evaluations
+    record["provenance"]["data_sha256"] = sha256
+    bench.store.write_record({**record, "evaluations": evaluations})
+    assert bench.run()[0].counts == {"done": 1}
+    assert taken in bench.store.record(run.id)["evaluations"]

@@ -80,7 +80,11 @@ def named_sha256(file: StoredFile, expected: str | None) -> str:
 
 def recorded(entry: Asset, folder: Path) -> dict[str, str]:
     """The checksums that were written down when files of unknown checksum first came in."""
-    path = folder / entry.name / RECORD
+    return recorded_in(folder / entry.name / RECORD)
+
+
+def recorded_in(path: Path) -> dict[str, str]:
+    """Checksums by name, as they stand in a file of them; none if it is not there."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): str(sha256) for name, sha256 in record.items()}

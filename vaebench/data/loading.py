@@ -30,8 +30,9 @@ from vaebench.data.checksums import expected_sha256
 from vaebench.data.corpora import Corpus
 from vaebench.data.dataset import PIXELS, DataInfo, Dataset, ImageSplit, Split, real
 from vaebench.data.folder import fetch_command, stored_path
-from vaebench.data.tokenizers import Tokenizer, Words
+from vaebench.data.tokenizers import Tokenizer
 from vaebench.data.views import copies, split_sizes
+from vaebench.data.vocabularies import checked_words, note_first_use
 from vaebench.data.weights import weights_path
 from vaebench.errors import UserError
 from vaebench.registry.canonical import canonical
@@ -79,6 +80,8 @@ def _load_images(entry: Entry, view: DataView, folder: Path) -> Dataset:
 def _load_text(entry: Entry, view: DataView, folder: Path) -> Dataset:
     if not entry.made_in_code:
         _require(entry, folder)
+    if view.tokenizer is not None and view.tokenizer.vocabulary is not None:
+        note_first_use(view.tokenizer.vocabulary, folder)
     sizes, cache = split_sizes(view), folder / entry.name / "cache"
     corpora = texts.corpora(entry, folder)
     if view.held_out is not None:
@@ -150,7 +153,7 @@ class Views:
                 _require(entry, self.folder)
         chosen = [view.tokenizer.vocabulary for view in wanted if view.tokenizer is not None]
         for vocabulary in dict.fromkeys(filter(None, chosen)):
-            Words.read(Path(vocabulary).expanduser())
+            checked_words(vocabulary, self.folder)
 
     def weights(self, name: str) -> Path:
         """The checked file of a trained network; UserError if it is not there."""

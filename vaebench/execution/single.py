@@ -187,6 +187,8 @@ def _evaluate(
         reporter.evaluating(work, entry.name)
         started = time.perf_counter()
         here = views.load(entry.data or run.data).to(device)
+        if entry.data is None:
+            _require_same(here, record)
         judges = _models(entry.inputs, views, store)
         taken = {name: judge.to(device) for name, judge in judges.items()} | {
             name: views.weights(file) for name, file in entry.files.items()
@@ -205,6 +207,16 @@ def _evaluate(
             record["provenance"]["evaluation_seconds"] + seconds, 2
         )
         store.write_record(record)
+
+
+def _require_same(data: Dataset, record: Record) -> None:
+    """UserError unless the model was trained on these very data."""
+    then = record["provenance"]["data_sha256"]
+    if then != data.sha256:
+        raise UserError(
+            f"{data.info.name} is not what this run was trained on (sha256 {then} then, "
+            f"{data.sha256} now): bring the old data back, or train with another --results-dir"
+        )
 
 
 def evaluate(
