@@ -33,6 +33,18 @@ def record(run, evaluations=(), **rest):
     }
 
 
+def test_only_picks_from_the_tables_that_have_it():
+    both = smoke("du-vae-table1", "du-vae-tableS1", only=("Yahoo", "IAF*"))
+    first = smoke("du-vae-table1", only=("Yahoo", "IAF*"))
+    second = smoke("du-vae-tableS1", only=("Yahoo",))
+    assert len(first.work) == 2 and len(second.work) == 5
+    assert both.work.keys() == first.work.keys() | second.work.keys()
+    one = smoke("du-vae-table1", "du-vae-tableS1", only=("Yelp",))
+    assert one.work.keys() == smoke("du-vae-table1", only=("Yelp",)).work.keys()
+    with pytest.raises(UserError, match=r"--only 'Yelt': unknown row or group 'Yelt'.*Yelp"):
+        smoke("du-vae-table1", "du-vae-tableS1", only=("Yelt", "Yahoo"))
+
+
 def test_a_table_needs_its_runs_each_with_its_evaluations():
     plan = smoke("igp-table12")
     expansion = expand(load_table("igp-table12", "smoke"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vaebench.cli.planning import total_cost
-from vaebench.cli.targets import find_targets, runnable_targets
+from vaebench.cli.targets import find_targets, runnable_targets, selected_parts
 from vaebench.data.folder import data_folder
 from vaebench.data.weights import absent_weights
 from vaebench.execution.plan import Costs, Work
@@ -17,8 +17,8 @@ def status(tables: tuple[str, ...], scale: str, selection: Selection, results: P
     """Print the state of the runs of each table, and the time left."""
     store = Store(results)
     shown = False
-    for name in tables or runnable_targets():
-        plan = find_targets([name], scale, selection).plan
+    for name, part in selected_parts(tables or runnable_targets(), scale, selection).items():
+        plan = find_targets([name], scale, part).plan
         plan = plan.without_files(absent_weights(plan.files, data_folder()))
         work = list(plan.work.values())
         states = {entry.run.id: _state(entry, store) for entry in work}

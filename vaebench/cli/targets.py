@@ -1,7 +1,8 @@
 """From the names on the command line to a plan."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from vaebench.errors import UserError
 from vaebench.execution.plan import Plan, make_plan
@@ -10,7 +11,7 @@ from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.loading import load_figure, load_table, own_table, typed_name
 from vaebench.registry.names import figure_paths, table_paths
 from vaebench.registry.runs import Evaluation
-from vaebench.registry.selection import EVERYTHING, Selection
+from vaebench.registry.selection import EVERYTHING, Selection, matches
 from vaebench.registry.sweeps import sweep_table
 from vaebench.results import summary
 from vaebench.results.cells import candidates, measure, panel_evaluation, panel_measurement
@@ -44,12 +45,14 @@ class Targets:
 
 
 def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targets:
-    """The plan for tables, users' specs and figures; a figure needs rows of its tables."""
+    """The plan for tables, users' specs and figures; a figure needs rows of its tables. Of several
+    tables, one in which no pattern of `--only` picks anything is left out."""
+    parts = selected_parts(names, scale, selection)
     expansions: dict[str, Expansion] = {}
     pictures: dict[str, list[Evaluation]] = {}
-    for name in names:
+    for name, part in parts.items():
         if name not in figure_paths():
-            expansions[name] = expand_table(name, scale, selection)
+            expansions[name] = expand_table(name, scale, part)
             continue
         figure = load_figure(name)
         wanted = Selection(selection.seeds, (), selection.limit, selection.settings)
@@ -66,6 +69,24 @@ def find_targets(names: Iterable[str], scale: str, selection: Selection) -> Targ
     return Targets(
         tuple(expansions.values()), scale, selection, make_plan(expansions.values(), pictures)
     )
+
+
+def selected_parts(names: Iterable[str], scale: str, selection: Selection) -> dict[str, Selection]:
+    """What is selected in each table: of several, the patterns that pick something there. UserError
+    for a pattern that picks nothing in any."""
+    names = list(names)
+    tables = [name for name in names if name not in figure_paths()]
+    if not selection.only or len(tables) < 2:
+        return dict.fromkeys(names, selection)
+    specs = {name: load_table(name, scale) for name in tables}
+    known = {name: [*spec.rows, *spec.groups] for name, spec in specs.items()}
+    selection.picks(list(dict.fromkeys(chain.from_iterable(known.values()))))
+    parts: dict[str, Selection] = {}
+    for name in names:
+        only = tuple(p for p in selection.only if name in known and matches(p, known[name]))
+        if only or name not in known:
+            parts[name] = replace(selection, only=only)
+    return parts
 
 
 def runnable_tables() -> list[str]:
