@@ -61,6 +61,31 @@ def test_apply_sets_the_route_and_a_probe_leaves_the_default(route):
     assert switch.fp32_precision == settings[chosen.matmul]
 
 
+def test_convolutions_on_gpus_are_not_rounded_to_tf32():
+    switches = torch.backends.cudnn
+    if hasattr(switches, "conv"):
+        before = [switches.conv.fp32_precision, switches.rnn.fp32_precision]
+        switches.conv.fp32_precision = switches.rnn.fp32_precision = "tf32"
+        Numerics("cpu", 1, "default").apply()
+        assert [switches.conv.fp32_precision, switches.rnn.fp32_precision] == ["ieee", "ieee"]
+        switches.conv.fp32_precision, switches.rnn.fp32_precision = before
+    else:
+        switches.allow_tf32 = True
+        Numerics("cpu", 1, "default").apply()
+        assert switches.allow_tf32 is False
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+def test_a_convolution_on_a_gpu_is_exact_to_float32():
+    device = Numerics("cuda", 1, "default").apply()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(8, 64, 14, 14, generator=generator)
+    kernel = torch.randn(64, 64, 3, 3, generator=generator)
+    found = torch.nn.functional.conv2d(images.to(device), kernel.to(device)).cpu()
+    assert error(found, torch.nn.functional.conv2d(images.double(), kernel.double())) < 1e-5
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_apply_sets_the_threads(threads):
     torch.set_num_threads(3 - threads)

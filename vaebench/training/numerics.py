@@ -35,6 +35,7 @@ class Numerics:
         """Set up this process accordingly and return the device."""
         torch.set_num_threads(self.threads)
         _route(self.matmul)
+        _round_no_convolutions()
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise UserError(f"device {self.device}: no CUDA device here; use --device cpu")
         return torch.device(self.device)
@@ -81,6 +82,15 @@ def _best_route() -> str:
     error = float((left @ right - exact).norm() / exact.norm())
     _route("default")
     return "onednn" if error < _PROBE_TOLERANCE else "default"
+
+
+def _round_no_convolutions() -> None:
+    """Float32 is float32 on GPUs too, where torch rounds convolutions to TF32 if it is not told."""
+    cudnn: Any = torch.backends.cudnn
+    if hasattr(cudnn, "conv") and hasattr(cudnn, "rnn"):
+        cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "ieee"
+    else:
+        cudnn.allow_tf32 = False
 
 
 def _switch() -> Any:
