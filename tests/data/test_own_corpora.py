@@ -152,6 +152,11 @@ def test_another_name_for_validation(tmp_path):
             "every line, or no tab in any",
         ),
         (
+            {"train": "a\n", "test": "b\n0\tc\n"},
+            "test.txt: line 2 has a tab, but no line of the training file has one; expected "
+            "label<TAB>sentence in all files, or no tab in any",
+        ),
+        (
             {"train": "0\ta\n", "test": "0\tb\nc\n"},
             "test.txt: line 2: a label is missing; expected label<TAB>sentence",
         ),

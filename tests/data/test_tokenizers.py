@@ -70,8 +70,9 @@ HEAD = "".join(f"{special}\n" for special in SPECIALS)
 
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_vocabulary_file(tmp_path, end):
-    words = Words.read(vocabulary(tmp_path, f"{HEAD}good\ncaf\u00e9{end}"))
-    assert words.words == (*SPECIALS, "good", "caf\u00e9")
+    for mark in ("", "\ufeff"):
+        words = Words.read(vocabulary(tmp_path, f"{mark}{HEAD}good\ncaf\u00e9{end}"))
+        assert words.words == (*SPECIALS, "good", "caf\u00e9")
 
 
 @pytest.mark.parametrize(

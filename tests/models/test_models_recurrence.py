@@ -107,6 +107,17 @@ def test_torchs_kernel_comes_back_after_the_plain_steps():
     assert lstm(*parts).grad_fn.name() == kernel
 
 
+def test_gradients_need_no_training_mode_of_the_model():
+    """cuDNN's kernel has them in its training mode alone, whatever the mode of the model."""
+    lstm, (inputs, hidden, cell) = layer()
+    lstm.eval()
+    lstm(inputs, hidden, cell).sum().backward()
+    assert lstm.layer.training and not lstm.training
+    with torch.no_grad():
+        lstm(inputs, hidden, cell)
+    assert not lstm.layer.training
+
+
 def test_bfloat16_is_near():
     torch.manual_seed(0)
     lstm = Lstm(40, 64)

@@ -46,6 +46,9 @@ def corpus(name: str, folder: Path | str) -> Entry:
     if _all_with_tab(found["train"], parts["train"]):
         labels = {part: labelled(told, parts[part])[0] for part, told in found.items()}
         classes = len(set(labels["train"]))
+    else:
+        for part, told in found.items():
+            _refuse_tabs(told, parts[part])
     return Entry(
         name=name,
         title=f"Text in {place}",
@@ -70,6 +73,16 @@ def _all_with_tab(found: Sequence[str], path: Path) -> bool:
             "expected label<TAB>sentence in every line, or no tab in any"
         )
     return all(with_tab)
+
+
+def _refuse_tabs(found: Sequence[str], path: Path) -> None:
+    """UserError if a line has a label, where those of the training split have none."""
+    for number, line in enumerate(found, start=1):
+        if "\t" in line:
+            raise UserError(
+                f"{path}: line {number} has a tab, but no line of the training file has one; "
+                "expected label<TAB>sentence in all files, or no tab in any"
+            )
 
 
 def labelled(found: Sequence[str], path: Path) -> tuple[list[str], list[str]]:

@@ -67,7 +67,7 @@ class Words:
     def read(cls, path: Path) -> "Words":
         """A vocabulary file: a word a line, its number from 0 the id, the specials first."""
         try:
-            words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            words = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:

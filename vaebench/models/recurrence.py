@@ -69,6 +69,8 @@ class Lstm(nn.Module):
         if inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             outputs: Tensor = _Rounded.apply(inputs, hidden, cell, *self.weights)
             return outputs
+        # A layer without dropout is the same in both modes, but cuDNN has gradients in one alone.
+        self.layer.train(torch.is_grad_enabled())
         return self.layer(inputs, (hidden[None], cell[None]))[0]  # type: ignore[no-any-return]
 
 
