@@ -49,17 +49,17 @@ MODELS = ("AE", *(f"C = {c}, {q}" for c in (5, 15, 50) for q in ("DGP", "IGP")))
 
 
 def test_the_trainings_of_all_tables_are_those_of_the_protocol():
-    """Section 1.1's A to E and G to I; judges that a table prints have three seeds."""
+    """Section 1.1's A to E and G to I, with the hybrid's controls; one judge a data set."""
     every = {run_id: run for number in TABLES for run_id, run in runs_of(number).items()}
     labelled = SETS[1:3]
     expected = Counter({(AE, name): 3 for name in SETS[:3]})  # A
     expected += {(VAE, name): 2 * 3 * 3 for name in SETS}  # B
     expected += {(VAE, "snli"): 3 * 2 * 3}  # C
     expected += {(VAE, name): 2 * 2 * 3 for name in ("cbt", "snli")}  # D
-    expected += {(VAE, "snli"): 3, (UNTIED, "snli"): 3}  # E
-    expected += {(READER, name): 3 for name in SETS[:3]}  # G
+    expected += {(VAE, "snli"): 3 + 2 * 3, (UNTIED, "snli"): 3}  # E
+    expected += {(READER, name): 1 for name in SETS[:3]}  # G
     expected += {(SAMPLED, name): 7 * 3 for name in SETS[:3]}  # H
-    expected += {(CLASSIFIER, name): 3 for name in labelled}  # I
+    expected += {(CLASSIFIER, name): 1 for name in labelled}  # I
     assert counted(every) == expected
     assert len(runs_of(9)) == 9 + 72
 
@@ -101,10 +101,14 @@ def test_table_7_goes_on_from_its_base_with_a_posterior_of_its_own():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("number", [2, 7, 9, 10])
-def test_a_target_is_reached_before_the_end(number, scale):
-    for run in table(number, scale).runs.values():
-        assert step_count(run) >= run.arguments.get("ramp", 0)
+@pytest.mark.parametrize("number", [2, 3, 5, 7, 8, 9, 10, 11])
+def test_a_target_is_reached_before_half_of_the_steps(number, scale):
+    """But by the base of Table 7, whose training is the rise."""
+    found = table(number, scale)
+    bases = {run.id for m in found.measurements if m.key.row == "Base, IGP" for run in m.runs}
+    for run in found.runs.values():
+        least = 1 if run.id in bases else 2
+        assert step_count(run) >= least * (run.arguments.get("ramp") or 0)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -136,6 +140,7 @@ def test_the_language_model_that_judges_is_the_first_of_real(scale):
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_reverse_perplexity_is_of_a_model_of_what_a_run_says(scale):
+    (reader,) = cell(4, "Real", "DBpedia", "Reverse", scale).runs
     for row in MODELS:
         forward = cell(4, row, "DBpedia", "Forward", scale)
         reverse = cell(4, row, "DBpedia", "Reverse", scale)
@@ -143,7 +148,6 @@ def test_reverse_perplexity_is_of_a_model_of_what_a_run_says(scale):
         for run, model in zip(forward.runs, reverse.runs, strict=True):
             assert model.method == SAMPLED and model.inputs == {"source": run}
             assert model.arguments["count"] == forward.evaluation.parameters["count"]
-            reader = cell(4, "Real", "DBpedia", "Reverse", scale).runs[model.seed]
             assert model.training == reader.training and model.data == reader.data
             sizes = {k: v for k, v in model.arguments.items() if k != "count"}
             assert sizes == reader.arguments
@@ -184,5 +188,5 @@ def test_assumptions_of_profiles_and_of_the_table_add_up(number):
     assert any("rebuilt from their sources" in told for told in spec.assumptions)  # of `text`
     greedy = any("greedy decodings of posterior means" in told for told in spec.assumptions)
     assert greedy == (number in (2, 7, 9, 10))  # of `reconstructions`
-    assert any("its seed is 0" in told for told in spec.assumptions) == (number in (3, 11))
+    assert any("with the seed 0" in told for told in spec.assumptions) == (number in (3, 11))
     assert published_cells(spec)

@@ -166,6 +166,17 @@ def test_a_row_may_stand_for_a_named_run(tmp_path):
     assert own.evaluation.key == other.evaluation.key
 
 
+def test_a_row_may_have_fewer_seeds_than_its_table(tmp_path):
+    spec = named_spec()
+    spec["rows"]["B"]["seeds"] = 1
+    found = {tuple(m.key): m for m in expanded(tmp_path, spec).measurements}
+    assert [run.seed for run in found["A", "G", "Rec."].runs] == [0, 1]
+    assert [run.seed for run in found["B", "G", "Rec."].runs] == [0]
+    assert found["B", "G", "Rec."].wanted == 1 and found["A", "G", "Rec."].wanted == 2
+    spec["rows"]["B"]["seeds"] = 9
+    assert {m.wanted for m in expanded(tmp_path, spec).measurements} == {2}
+
+
 def test_a_row_stands_for_what_it_names_alone(tmp_path):
     spec = named_spec()
     spec["rows"]["B"]["stands_for"] = ["judge"]

@@ -32,7 +32,7 @@ def completed_sentence(
         raise UserError(f"show is {show!r}; expected one of {', '.join(SHOWN)}")
     if data.tokenizer is None or not isinstance(data.test, TextSplit):
         raise UserError(f"{data.info.name} has no sentences")
-    words = _known_sentence(data.test, example)
+    words = _known_sentence(data.test, example, share)
     beginning = words[: int(share * len(words))]
     if show != "completed":
         shown = words if show == "original" else beginning
@@ -50,15 +50,16 @@ def completed_sentence(
     }
 
 
-def _known_sentence(split: TextSplit, example: int) -> Tensor:
-    """The words of the `example`-th sentence, from 1, that holds no <unk>, in a seeded order."""
+def _known_sentence(split: TextSplit, example: int, share: float) -> Tensor:
+    """The words of the `example`-th sentence, from 1, that holds no <unk> and of whose words the
+    share is one or more, in a seeded order."""
     found = 0
     for place in permutation(len(split), _SEED).tolist():
         words = split.take(torch.tensor([place])).x[0, 1:-1]
-        found += bool((words != UNK).all())
+        found += share * len(words) >= 1 and bool((words != UNK).all())
         if found == example:
             return words
-    raise UserError(f"example is {example}; {found} test sentences have no <unk>")
+    raise UserError(f"example is {example}; {found} test sentences are long enough without <unk>")
 
 
 def _continued(decoder: WordDecoder, z: Tensor, start: Tensor, longest: int) -> list[int]:

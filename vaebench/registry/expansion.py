@@ -118,7 +118,7 @@ def _measurement(key: Key, column: Column, resolved: "_Runs") -> Measurement:
     _check_plain(parameters, f"{where}: parameters")
     # The data are there once; so is what is trained on them for their row.
     single = column.aggregation == "single" or _merged(spec, key.row, key.group).method == DATA
-    wanted = 1 if single else spec.seeds
+    wanted = 1 if single else min(spec.rows[key.row].seeds or spec.seeds, spec.seeds)
     seeds = range(min(resolved.selection.seeds or wanted, wanted))
     runs: list[Run] = []
     inputs: dict[str, Run] = {}

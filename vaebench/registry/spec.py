@@ -68,6 +68,7 @@ class Row(RunPart):
     )
     cited: bool = False
     extra: bool = False
+    seeds: int | None = Field(default=None, ge=1, description="how many, if fewer than the table's")
 
 
 Aggregation = Literal["single", "mean", "best"]
