@@ -43,6 +43,13 @@ def logits(h: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor) -> Te
     return torch.addmm(bias, h, weight.t(), out=out)
 
 
+def scores(logits: Tensor, targets: Tensor) -> Tensor:
+    """log softmax(logits)[target] in nats, [M], without gradients; the logits [M, V] are lost."""
+    found = logits.new_empty(len(logits))
+    _score(logits, targets, found, slopes=False)
+    return found
+
+
 class _LinearLogLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(

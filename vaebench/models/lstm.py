@@ -5,7 +5,6 @@ decoder is shown every word and says what comes next. Shapes: B sentences of T i
 N codes, K latent size, V vocabulary, H hidden size.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -155,7 +154,7 @@ class LstmDecoder(nn.Module):
     def _log_prob_in_chunks(self, x: Tensor, z: Tensor) -> Tensor:
         """`log_prob` without dropout and gradients, many rows at a time and not too many."""
         samples, size = z.shape[:2]
-        most = _ROWS if z.device.type == "cpu" else _ROWS_ELSEWHERE
+        most = _most_rows(z)
         some = math.ceil(samples / math.ceil(samples / most))
         sentences = max(1, most // some)
         found = z.new_empty(samples, size)
@@ -168,23 +167,34 @@ class LstmDecoder(nn.Module):
 
     def _log_prob_of_chunk(self, x: Tensor, z: Tensor) -> Tensor:
         """The same, all rows at once. A step of the words is computed once a sentence, that of a
-        code once, and the logits of a step take the place of those before."""
+        code once. Where rows are few, several steps have their logits made together, so that the
+        weights of the output are not read for each; they take the place of those before."""
         samples, size = z.shape[:2]
         of_inputs, of_hidden, _ = self.lstm.weights
         of_words = of_inputs[:, : self.embedding.embedding_dim]
         code, hidden, cell = self.start(z.flatten(0, 1)).parts
         gates, total = torch.empty_like(code), code.new_zeros(len(code))
-        logits = code.new_empty(len(code), self.output.out_features)
-        for shown, wanted in itertools.pairwise(x.t()):
-            torch.addmm(code, hidden, of_hidden.t(), out=gates)
-            gates.view(samples, size, -1).add_(F.linear(self.embedding(shown), of_words))
-            hidden, cell = recurrence.step(gates, cell)
-            categorical.logits(hidden, self.output.weight, self.output.bias, out=logits)
-            torch.log_softmax(logits, 1, out=logits)
-            targets = wanted.repeat(samples)
-            scores = logits.gather(1, targets[:, None])[:, 0]
-            total += torch.where(targets != PAD, scores, 0)
+        rows, words = len(code), x.t()
+        together = min(len(words) - 1, max(1, _most_rows(z) // rows))
+        outputs = code.new_empty(together, *hidden.shape)
+        logits = code.new_empty(together * rows, self.output.out_features)
+        parts = torch.split(words[:-1], together), torch.split(words[1:], together)
+        for shown, targets in zip(*parts, strict=True):
+            for word, output in zip(shown, outputs, strict=False):
+                torch.addmm(code, hidden, of_hidden.t(), out=gates)
+                gates.view(samples, size, -1).add_(F.linear(self.embedding(word), of_words))
+                hidden, cell = recurrence.step(gates, cell)
+                output.copy_(hidden)
+            h, wanted = outputs[: len(targets)].flatten(0, 1), targets.repeat(1, samples).flatten()
+            made = categorical.logits(h, self.output.weight, self.output.bias, out=logits[: len(h)])
+            scores = categorical.scores(made, wanted)
+            total += torch.where(wanted != PAD, scores, 0).view(-1, rows).sum(0)
         return total.view(samples, size)
+
+
+def _most_rows(z: Tensor) -> int:
+    """Of how many rows logits are in memory at a time."""
+    return _ROWS if z.device.type == "cpu" else _ROWS_ELSEWHERE
 
 
 def uniform(module: nn.Module, *, weights: float, biases: float, embeddings: float) -> nn.Module:
