@@ -306,10 +306,12 @@ def test_workers_that_are_killed_are_replaced(long, whole):
         # Whoever is killed has told an epoch since the last kill, so that no run fails.
         assert wait_until(lambda seen=seen: moved(long, seen), process), process.communicate()
         time.sleep(chance.uniform(0, 0.2))
-        seen = progress(long)
-        for pid in workers_of(process.pid):
+        pids = workers_of(process.pid)
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
             time.sleep(chance.uniform(0, 0.02))
+        assert wait_until(lambda pids=pids: gone(pids), process)
+        seen = progress(long)  # what they told until they were dead, and no less
     code, _, err = finish(process)
     assert code == 0, err
     assert err.count("goes on in a new worker: its worker was killed (SIGKILL)") == 6
