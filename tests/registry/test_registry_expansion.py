@@ -402,3 +402,19 @@ def test_a_scale_of_a_profile_lies_under_that_of_the_file(tiny, spec_file, monke
     assert small.spec.seeds == 1
     assert {(r.training.epochs, r.training.batch_size) for r in small.runs.values()} == {(2, 5)}
     assert run_of(spec_file(spec)).training.epochs == 4
+
+
+def test_what_profiles_reduce_adds_up_unless_the_file_says_it(tiny, spec_file, monkeypatch):
+    profiles = {
+        "one": {"scales": {"small": {"reduced": "2 epochs"}, "smoke": {"reduced": "1 epoch"}}},
+        "two": {"scales": {"small": {"reduced": "100 images"}}},
+        "same": {"scales": {"small": {"reduced": "2 epochs"}}},
+        "none": {"defaults": {}},
+    }
+    spec = profiled(tiny, monkeypatch, profiles, ["one", "none", "two", "same"])
+    assert load_table(spec_file(spec), "small").reduced == "2 epochs; 100 images"
+    assert load_table(spec_file(spec), "smoke").reduced == "1 epoch"
+    assert load_table(spec_file(spec)).reduced is None
+    spec["scales"] = {"small": {"reduced": "all of it"}}
+    assert load_table(spec_file(spec), "small").reduced == "all of it"
+    assert load_table(spec_file(spec), "smoke").reduced == "1 epoch"

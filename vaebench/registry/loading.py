@@ -1,6 +1,6 @@
 """Where the specs lie and how one is read: paper defaults, the file, the overlay of a scale."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def every_table(scale: str = "paper") -> Iterator[TableSpec]:
 def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:
     """A table's file laid over the profiles of its paper that it names, if any.
 
-    The assumptions of all of them count.
+    The assumptions of all of them count, and what each profile says that a scale reduces.
     """
     paper, named = raw.get("paper"), raw.get("profile")
     names = [named] if isinstance(named, str) else named
@@ -172,7 +172,18 @@ def _with_profile(raw: dict[str, Any], where: str) -> dict[str, Any]:
         if name not in profiles:
             raise UserError(f"{where}: profile: {unknown('profile', str(name), profiles)}")
         base = _with_assumptions(base, profiles[name])
+    base = merge(base, {"scales": _reductions(profiles[name] for name in names)})
     return _with_assumptions(base, raw)
+
+
+def _reductions(profiles: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """By scale, what all of them say that it reduces; a file that says it itself replaces that."""
+    told: dict[str, list[str]] = {}
+    for profile in profiles:
+        for scale, overlay in profile.get("scales", {}).items():
+            if "reduced" in overlay:
+                told.setdefault(scale, []).append(overlay["reduced"])
+    return {scale: {"reduced": "; ".join(dict.fromkeys(parts))} for scale, parts in told.items()}
 
 
 def _with_assumptions(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
