@@ -25,6 +25,7 @@ def test_entry_is_complete(name):
     assert len(entry.shape) == (0 if entry.is_text else 3)
     assert not (entry.classes and entry.attributes)
     assert entry.is_text or entry.classes or entry.attributes
+    assert len(set(entry.class_names)) == len(entry.class_names) in (0, entry.classes)
     assert asset(name) is entry
 
 

@@ -1,5 +1,6 @@
 """Perturbations, galleries, blocks, latent maps and line plots, with arrays of chosen content."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
+from vaebench.data import catalog
 from vaebench.errors import UserError
 from vaebench.registry.figure_spec import FigureSpec
 from vaebench.registry.runs import Evaluation
@@ -315,6 +317,19 @@ def test_a_map_of_codes_alone_has_no_prior_and_fourteen_different_marks(single):
     for axis in drawing.figure.axes:
         shown = np.concatenate([group.get_offsets() for group in axis.collections])
         np.testing.assert_array_equal(shown[shown[:, 0].argsort()], points)
+
+
+def test_classes_that_have_names_are_called_by_them(single, monkeypatch):
+    fill_scatter(single, "paper")
+    entry = catalog.lookup(single.run("A", 0).data.dataset)
+    names = tuple(f"the class number {i}" for i in range(10))
+    named = {entry.name: dataclasses.replace(entry, class_names=names)}
+    monkeypatch.setattr(catalog, "CATALOG", catalog.CATALOG | named)
+    drawing = drawn(SCATTER, single)
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "prior"]
+    drawing.figure.draw_without_rendering()
+    assert legend.get_window_extent().width <= drawing.figure.bbox.width
 
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, for linear RGB.

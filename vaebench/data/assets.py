@@ -124,15 +124,17 @@ class Asset:
 class Entry(Asset):
     """A data set. `shape` (C,H,W) is that of one example, () that of text.
 
-    Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. `format`
-    says how its files are read. `in_order_of_class`: the last training images are of few classes.
-    `words` are the vocabulary of text that brings its own.
+    Its labels are one of `classes`, or `attributes` of 0 or 1; the other of these is 0. Figures
+    call classes by `class_names`, if there are any, else by their numbers. `format` says how its
+    files are read. `in_order_of_class`: the last training images are of few classes. `words` are
+    the vocabulary of text that brings its own.
     """
 
     kind: Kind
     splits: Mapping[str, int]
     shape: tuple[int, ...]
     classes: int = 0
+    class_names: tuple[str, ...] = ()
     attributes: int = 0
     format: Format = "idx"
     in_order_of_class: bool = False

@@ -119,6 +119,23 @@ _DBPEDIA_TERMS = (
     "Attribution-ShareAlike and GNU Free Documentation License)"
 )
 
+_DBPEDIA_CLASSES = (
+    "company",
+    "school",
+    "artist",
+    "athlete",
+    "office holder",
+    "transport",
+    "building",
+    "natural place",
+    "village",
+    "animal",
+    "plant",
+    "album",
+    "film",
+    "written work",
+)
+
 DBPEDIA = Entry(
     name="dbpedia",
     title="Abstracts of DBpedia by class, up to 50 words, drawn anew",
@@ -126,6 +143,7 @@ DBPEDIA = Entry(
     splits={"train": 140_000, "validation": 14_000, "test": 14_000},
     shape=(),
     classes=14,
+    class_names=_DBPEDIA_CLASSES,
     format="abstracts",
     terms=f"{_DBPEDIA_TERMS}; drawn by this program.",
     files=_zhang(
@@ -144,6 +162,7 @@ DBPEDIA_DERIVED = Entry(
     splits={"train": 10_800, "validation": 1_000, "test": 3_000},
     shape=(),
     classes=14,
+    class_names=_DBPEDIA_CLASSES,
     format="pieces",
     terms=(
         f"{_DBPEDIA_TERMS}. Parts of it in KEAML-JLU's DeepTextClustering (no licence stated), "

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from vaebench.data import catalog
 from vaebench.errors import UserError, unknown
 from vaebench.registry.expansion import Expansion
 from vaebench.registry.figure_spec import FigurePanel, FigureSpec
@@ -48,6 +49,11 @@ class Pictures:
                 raise UserError(f"{figure}: {heads}: {unknown('array', name, arrays)}")
             found: np.ndarray = arrays[name]
         return found
+
+    def class_names(self, panel: FigurePanel) -> tuple[str, ...]:
+        """What the classes of the panel's data are called; none if they have numbers alone."""
+        measurement = panel_measurement(panel, self._expansions[panel.table], self._spec.id)
+        return catalog.lookup(measurement.runs[0].data.dataset).class_names
 
     def statement(self) -> str:
         """Scale and seeds: one for all panels, or each panel's."""

@@ -35,14 +35,15 @@ _CLASSES = (
 _MARKERS = "o", "^", "s"
 _PRIOR = "#ff8ac4"
 _SIZE, _AREA = 5.0, 30_000.0  # points squared: of one mark at most, of all marks together
-_NAME = 0.65  # inches: what a class takes in the legend
+_NAME, _LETTER = 0.5, 0.09  # inches: what a class takes in the legend, and each of its letters
 
 
 def scatter(
     spec: FigureSpec, expansions: Mapping[str, Expansion], store: Store, scale: str
 ) -> Drawing:
     """Points in the plane, coloured by class (IGP, Figure 4; in lines, MAE, Figure 5), where there
-    are any with samples of the prior in pink (AR-ELBO, Figures 2 and 3)."""
+    are any with samples of the prior in pink (AR-ELBO, Figures 2 and 3). The classes are called by
+    the names of the first panel's data."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -54,17 +55,21 @@ def scatter(
         _show(axis, points, labels)
         axis.set_title(mathtext(panel.title))
         numbers |= set(labels.tolist())
-    marks = [(str(number), *_mark(number)) for number in sorted(numbers) if number >= 0]
+    names = dict(enumerate(pictures.class_names(spec.panels[0])))
+    classes = [number for number in sorted(numbers) if number >= 0]
+    marks = [(names.get(number, str(number)), *_mark(number)) for number in classes]
     marks += [("prior", _PRIOR, "o")] if min(numbers) < 0 else []
     handles = [
         Line2D([], [], color=color, marker=marker, linestyle="none", markersize=5, label=label)
         for label, color, marker in marks
     ]
-    width = figure.get_figwidth()
+    longest = max(len(label) for label, _, _ in marks)
+    most = int(figure.get_figwidth() / (_NAME + longest * _LETTER))
+    lines = -(-len(handles) // most)
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=len(handles) if width > 8 else int(width / _NAME),
+        ncols=-(-len(handles) // lines),
         fontsize=9,
         frameon=False,
         handletextpad=0.2,
