@@ -102,6 +102,19 @@ def test_a_run_that_is_trained_again_keeps_no_judgement_of_its_old_model(bench):
     assert kept == {"reconstruction", "active_units"}
 
 
+def test_on_a_fresh_clone_a_new_column_brings_the_judge_of_an_old_one_back(bench):
+    bench.run()
+    before = {run.id: entry_of(bench, run) for run in bench.runs("A") + bench.runs("B")}
+    shutil.rmtree(bench.store.root / "runs")
+    bench.spec["columns"]["AU"] = column(
+        "active_units", "au", parameters={"split": "test", "threshold": 0.01}
+    )
+    bench.spec["layout"]["panels"][0]["columns"].append({"header": "AU", "column": "AU"})
+    assert {work.run.id for work in bench.plan().open(bench.store)} == {judge_of(bench).id, *before}
+    assert bench.run()[0].counts == {"done": 5}
+    assert before == {run.id: entry_of(bench, run) for run in bench.runs("A") + bench.runs("B")}
+
+
 def test_what_a_judge_that_fails_should_judge_fails_with_a_reason(bench):
     bench.spec["runs"]["judge"]["training"]["optimizer"]["lr"] = 1e38
     outcome, log = bench.run()

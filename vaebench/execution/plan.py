@@ -61,20 +61,20 @@ class Plan:
         """What is still to be trained or evaluated, in order: every run after its inputs.
 
         A finished run without weights here, as on a fresh clone, is open if an open run starts
-        from it.
+        from it. It is trained again, as for an evaluation that is missing, and all are made anew.
         """
         found: list[Work] = []
         inputs: set[str] = set()
         for entry in reversed(self.work.values()):
             run = entry.run
             is_input = run.id in inputs
-            untrained = store.record(run.id) is None or (
-                is_input and not store.weights(run.id).exists()
-            )
             missing = entry.missing(store)
-            if untrained or missing:
+            trains = store.record(run.id) is None or (
+                (is_input or bool(missing)) and not store.weights(run.id).exists()
+            )
+            if trains or missing:
                 found.append(replace(entry, is_input=is_input))
-                wanted = entry.evaluations.values() if untrained else missing
+                wanted = entry.evaluations.values() if trains else missing
                 inputs.update(needed.id for needed in _inputs(run, wanted))
         return found[::-1]
 
