@@ -131,6 +131,9 @@ def test_a_dry_run_names_what_is_only_to_be_evaluated(results):
     name = next(iter(expand(load_table("igp-table12", "smoke")).runs.values())).sentence
     told = f"  evaluate reconstruction on {name.rpartition('/')[0]}, seeds 0, "
     assert told in ok(*line).stdout
+    for path in (results / "runs").glob("igp.autoencoder-*/weights.pt"):
+        path.unlink()  # as on a fresh clone
+    assert f"  train again {name.rpartition('/')[0]}, seeds 0, " in ok(*line).stdout
 
 
 def test_train_prints_the_id_of_its_run(tmp_path):

@@ -21,9 +21,7 @@ def show_plan(targets: Targets, store: Store) -> None:
     costs = _costs(open_work, store)
     groups: dict[str, list[tuple[Work, Cost]]] = {}
     for entry, cost in costs:
-        missing = ", ".join(evaluation.name for evaluation in entry.missing(store))
-        what = f"evaluate {missing} on" if store.record(entry.run.id) else "train"
-        name = f"{what} {entry.run.sentence.rpartition('/')[0]}"
+        name = f"{_what(entry, store)} {entry.run.sentence.rpartition('/')[0]}"
         groups.setdefault(name, []).append((entry, cost))
     for name, members in groups.items():
         seeds = ", ".join(str(entry.run.seed) for entry, _ in members)
@@ -31,6 +29,14 @@ def show_plan(targets: Targets, store: Store) -> None:
         total = None if None in seconds else sum(s for s in seconds if s is not None)
         click.echo(f"  {name}, seeds {seeds}: {'?' if total is None else duration(total)}")
     click.echo(total_cost([cost for _, cost in costs]))
+
+
+def _what(entry: Work, store: Store) -> str:
+    if store.record(entry.run.id) is None:
+        return "train"
+    if entry.trains(store):
+        return "train again"
+    return f"evaluate {', '.join(evaluation.name for evaluation in entry.missing(store))} on"
 
 
 def total_cost(costs: list[Cost]) -> str:

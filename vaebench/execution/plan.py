@@ -38,6 +38,14 @@ class Work:
         """The evaluations that the store does not hold."""
         return [e for e in self.evaluations.values() if not store.has_values(self.run, e)]
 
+    def trains(self, store: Store) -> bool:
+        """Whether it is trained: for the first time, or again, because its weights are not here
+        and a run starts from it or an evaluation is missing."""
+        if store.record(self.run.id) is None:
+            return True
+        needed = self.is_input or bool(self.missing(store))
+        return needed and not store.weights(self.run.id).exists()
+
     @property
     def views(self) -> list[DataView]:
         """The views of the data that the run and its evaluations see."""
@@ -65,17 +73,13 @@ class Plan:
         """
         found: list[Work] = []
         inputs: set[str] = set()
-        for entry in reversed(self.work.values()):
-            run = entry.run
-            is_input = run.id in inputs
-            missing = entry.missing(store)
-            trains = store.record(run.id) is None or (
-                (is_input or bool(missing)) and not store.weights(run.id).exists()
-            )
+        for planned in reversed(self.work.values()):
+            entry = replace(planned, is_input=planned.run.id in inputs)
+            trains, missing = entry.trains(store), entry.missing(store)
             if trains or missing:
-                found.append(replace(entry, is_input=is_input))
+                found.append(entry)
                 wanted = entry.evaluations.values() if trains else missing
-                inputs.update(needed.id for needed in _inputs(run, wanted))
+                inputs.update(needed.id for needed in _inputs(entry.run, wanted))
         return found[::-1]
 
     @property
