@@ -7,6 +7,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from vaebench.estimators import pairwise
+from vaebench.estimators.pairwise import Gaussians
 
 SIZES = [(2, 1), (5, 3), (20, 8)]
 
@@ -35,7 +36,7 @@ def test_the_matrix_is_that_of_all_pairs(size, latent, offset):
     mean, log_variance = gaussians(size, latent, offset)
     wanted = pair_by_pair(mean, log_variance).sum(-1)
     torch.testing.assert_close(
-        pairwise.kl_matrix(mean, log_variance), wanted, rtol=1e-11, atol=1e-11
+        pairwise.kl_matrix(Gaussians.of(mean, log_variance)), wanted, rtol=1e-11, atol=1e-11
     )
 
 
@@ -43,7 +44,7 @@ def test_the_matrix_is_that_of_all_pairs(size, latent, offset):
 def test_the_mean_of_a_dimension_leaves_pairs_of_one_out(size, latent):
     mean, log_variance = gaussians(size, latent)
     wanted = pair_by_pair(mean, log_variance)[off_diagonal(size)].mean(0)
-    found = pairwise.mean_kl_by_dimension(mean, log_variance)
+    found = pairwise.mean_kl_by_dimension(Gaussians.of(mean, log_variance))
     torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
     one, other = (
         torch.autograd.grad(value.square().sum(), (mean, log_variance)) for value in (found, wanted)
@@ -55,7 +56,7 @@ def test_the_mean_of_a_dimension_leaves_pairs_of_one_out(size, latent):
 def test_the_deviation_is_the_unbiased_one_over_ordered_pairs(size, latent):
     mean, log_variance = gaussians(size, latent)
     wanted = pair_by_pair(mean, log_variance).sum(-1)[off_diagonal(size)].std(correction=1)
-    found = pairwise.off_diagonal_std(pairwise.kl_matrix(mean, log_variance))
+    found = pairwise.off_diagonal_std(pairwise.kl_matrix(Gaussians.of(mean, log_variance)))
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
     one, other = (torch.autograd.grad(value, (mean, log_variance)) for value in (found, wanted))
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
@@ -63,8 +64,8 @@ def test_the_deviation_is_the_unbiased_one_over_ordered_pairs(size, latent):
 
 def test_in_single_precision_nothing_is_lost_to_a_common_offset():
     mean, log_variance = (value.detach() for value in gaussians(20, 8))
-    wanted = pairwise.kl_matrix(mean, log_variance)
-    found = pairwise.kl_matrix((mean + 1000).float(), log_variance.float())
+    wanted = pairwise.kl_matrix(Gaussians.of(mean, log_variance))
+    found = pairwise.kl_matrix(Gaussians.of((mean + 1000).float(), log_variance.float()))
     torch.testing.assert_close(found.double(), wanted, rtol=2e-3, atol=2e-3)
 
 
@@ -74,7 +75,7 @@ def test_the_mean_softplus_is_that_of_all_pairs_a_chunk_at_a_time(terms, monkeyp
     mean, log_variance = gaussians(20, 3)
     wanted = softplus(-pair_by_pair(mean, log_variance))[off_diagonal(20)].mean(0)
     with Largest() as largest:
-        found = pairwise.mean_softplus_by_dimension(mean, log_variance)
+        found = pairwise.mean_softplus_by_dimension(Gaussians.of(mean, log_variance))
     assert largest.numel <= max(terms, 20 * 3)
     torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
     one, other = (
@@ -87,7 +88,7 @@ def test_a_deviation_of_zero_has_no_gradient():
     """As torch.std's: the KLs of two Gaussians of equal variances are equal."""
     mean = torch.tensor([[0.0], [1.0]], requires_grad=True)
     log_variance = torch.zeros(2, 1, requires_grad=True)
-    found = pairwise.off_diagonal_std(pairwise.kl_matrix(mean, log_variance))
+    found = pairwise.off_diagonal_std(pairwise.kl_matrix(Gaussians.of(mean, log_variance)))
     assert found == 0
     for gradient in torch.autograd.grad(found, (mean, log_variance)):
         assert torch.equal(gradient, torch.zeros(2, 1))
@@ -104,5 +105,6 @@ def test_a_common_affine_map_changes_nothing(size, latent):
         pairwise.mean_kl_by_dimension,
         pairwise.mean_softplus_by_dimension,
     ):
-        wanted = function(mean, log_variance)
-        torch.testing.assert_close(function(*moved), wanted, rtol=1e-10, atol=1e-10)
+        wanted = function(Gaussians.of(mean, log_variance))
+        found = function(Gaussians.of(*moved))
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from vaebench.estimators import pairwise
+from vaebench.estimators.pairwise import Gaussians
 
 F64 = torch.float64
 
@@ -41,7 +42,7 @@ def test_the_mean_divergence_of_independent_data_is_information_and_its_reverse(
 ):
     """E KL(q(z|x1) || q(z|x2)) with the pairs of a datum with itself = I(x; z) + the reverse."""
     p, posteriors = point_masses(size, uniform=uniform), gaussians(size, seed)
-    left = float(p @ pairwise.kl_matrix(*posteriors) @ p)
+    left = float(p @ pairwise.kl_matrix(Gaussians.of(*posteriors)) @ p)
     information, reverse = right_hand_side(p, *posteriors).tolist()
     assert left == pytest.approx(information + reverse, abs=1e-8)
     assert 0 < information < Categorical(p).entropy() and reverse > 0
@@ -52,5 +53,5 @@ def test_distinct_pairs_have_more_by_the_share_of_the_others(size, seed):
     """A minibatch leaves out the pairs of a datum with itself, which are 0: N / (N - 1)."""
     posteriors = gaussians(size, seed)
     whole = right_hand_side(point_masses(size, uniform=True), *posteriors).sum()
-    found = pairwise.mean_kl_by_dimension(*posteriors).sum()
+    found = pairwise.mean_kl_by_dimension(Gaussians.of(*posteriors)).sum()
     assert float(found) == pytest.approx(float(whole) * size / (size - 1), abs=1e-8)

@@ -1,10 +1,11 @@
 """KLs between all ordered pairs of N diagonal Gaussians, by matrix products where that can be.
 
-Shapes: means and log variances [N, K]. Means are centred first: a KL does not change by that, and
-differences of large numbers lose digits.
+Shapes: means and log variances [N, K]. Means are centred where they are multiplied: a KL does not
+change by that, and differences of large numbers lose digits.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,37 +15,52 @@ from torch.utils.checkpoint import checkpoint
 _TERMS = 2**20  # KLs of a pair and a dimension that are in memory at a time, where there are more
 
 
-def kl_matrix(mean: Tensor, log_variance: Tensor) -> Tensor:
+class Gaussians(NamedTuple):
+    """What several quantities of their pairs share, [N, K] each: the means about their common mean,
+    these times the precisions, the squares of these means and the variances added up, and so on."""
+
+    mean: Tensor
+    scaled_mean: Tensor
+    square: Tensor
+    precision: Tensor
+    log_variance: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, log_variance: Tensor) -> "Gaussians":
+        """From means and log variances [N, K]."""
+        variance, mean = log_variance.exp(), mean - mean.mean(0)
+        precision = variance.reciprocal()
+        return cls(mean, mean * precision, variance + mean.square(), precision, log_variance)
+
+
+def kl_matrix(gaussians: Gaussians) -> Tensor:
     """KL(N_i || N_j) in nats, [N, N]; zero on the diagonal up to rounding."""
-    mean = mean - mean.mean(0)
-    variance, precision = log_variance.exp(), torch.exp(-log_variance)
-    scaled = mean * precision
-    products = (variance + mean.square()) @ precision.t() - 2 * mean @ scaled.t()
+    mean, scaled_mean, square, precision, log_variance = gaussians
     volumes = log_variance.sum(1)
-    columns = (mean * scaled).sum(1) + volumes
-    return 0.5 * (products + columns - volumes.unsqueeze(1) - mean.shape[1])
+    columns = (mean * scaled_mean).sum(1) + volumes - mean.shape[1]
+    products = torch.cat([square, mean], 1) @ torch.cat([precision, -2 * scaled_mean], 1).t()
+    return 0.5 * (products + columns - volumes.unsqueeze(1))
 
 
-def mean_kl_by_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
+def mean_kl_by_dimension(gaussians: Gaussians) -> Tensor:
     """What each dimension adds to the mean KL over the ordered pairs i != j, in nats, [K].
 
     The log variances cancel, and what is left is a product of sums over i and over j.
     """
+    mean, scaled_mean, square, precision, _ = gaussians
     size = len(mean)
-    mean = mean - mean.mean(0)
-    variance, precision = log_variance.exp(), torch.exp(-log_variance)
     # The centred means sum to zero, so that their cross term is gone.
-    spread = (variance + mean.square()).sum(0) * precision.sum(0)
-    total = spread + size * (mean.square() * precision).sum(0) - size * size
-    return 0.5 * total / (size * (size - 1))
+    total = square.sum(0) * precision.sum(0) + size * (mean * scaled_mean).sum(0)
+    return (total - size * size) * (0.5 / (size * (size - 1)))
 
 
-def mean_softplus_by_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
+def mean_softplus_by_dimension(gaussians: Gaussians) -> Tensor:
     """The mean over the ordered pairs i != j of softplus(-KL) of every dimension, [K].
 
     It is not a product of sums: some rows of pairs [rows, N, K] at a time, which are computed again
     for the gradient.
     """
+    mean, log_variance = gaussians.mean, gaussians.log_variance
     size = len(mean)
     rows = max(1, _TERMS // mean.numel())
     total = torch.zeros_like(mean[0])
@@ -69,9 +85,8 @@ def off_diagonal_std(matrix: Tensor) -> Tensor:
     """The unbiased standard deviation of the N (N - 1) entries off the diagonal; without gradient
     where it is 0, as torch.std has it."""
     count = matrix.numel() - len(matrix)
-    off = matrix - torch.diag(matrix.diagonal())
-    mean = off.sum() / count
-    squares = (off - mean).square()
+    mean = (matrix.sum() - matrix.diagonal().sum()) / count
+    squares = (matrix - mean).square()
     variance = (squares.sum() - squares.diagonal().sum()) / (count - 1)
     constant = variance == 0
     return torch.where(constant, 1.0, variance).sqrt() * ~constant

@@ -6,7 +6,8 @@ import torch
 
 from vaebench.data.dataset import Dataset
 from vaebench.errors import UserError
-from vaebench.estimators.pairwise import kl_matrix, mean_kl_by_dimension, off_diagonal_std
+from vaebench.estimators import pairwise
+from vaebench.estimators.pairwise import Gaussians
 from vaebench.evaluation import Value, evaluator
 from vaebench.evaluation.checks import check_whole
 from vaebench.evaluation.encoding import posteriors
@@ -33,8 +34,9 @@ def mutual_divergence(model: LatentModel, data: Dataset, *, batch_size: int) -> 
     means, log_variances = posterior.mean, posterior.log_variance
     order = torch.randperm(len(means)).to(means.device)
     minibatches = [index for index in torch.split(order, batch_size) if len(index) > 1]
-    found = [(means[index], log_variances[index]) for index in minibatches]
+    found = [Gaussians.of(means[index], log_variances[index]) for index in minibatches]
+    kls = map(pairwise.kl_matrix, found)
     return {
-        "mpd": fmean(float(mean_kl_by_dimension(*some).sum()) for some in found),
-        "std": fmean(float(off_diagonal_std(kl_matrix(*some))) for some in found),
+        "mpd": fmean(float(pairwise.mean_kl_by_dimension(some).sum()) for some in found),
+        "std": fmean(float(pairwise.off_diagonal_std(some)) for some in kls),
     }

@@ -53,17 +53,18 @@ class MutualPosteriorDivergence:
         with torch.autocast(posterior.mean.device.type, enabled=False):
             mean = posterior.mean.to(torch.promote_types(posterior.mean.dtype, torch.float32))
             log_variance = posterior.log_variance.to(mean.dtype).expand_as(mean)
+            gaussians = pairwise.Gaussians.of(mean, log_variance)
             if self.diversity:
-                terms["diversity"] = self.diversity * self._closeness(mean, log_variance)
+                terms["diversity"] = self.diversity * self._closeness(gaussians)
             if self.smoothness:
-                kls = pairwise.kl_matrix(mean, log_variance)
+                kls = pairwise.kl_matrix(gaussians)
                 terms["smoothness"] = self.smoothness * pairwise.off_diagonal_std(kls)
         return terms
 
-    def _closeness(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+    def _closeness(self, gaussians: pairwise.Gaussians) -> Tensor:
         if self.form == "paper":
-            return pairwise.mean_softplus_by_dimension(mean, log_variance).sum()
-        by_dimension = pairwise.mean_kl_by_dimension(mean, log_variance)
+            return pairwise.mean_softplus_by_dimension(gaussians).sum()
+        by_dimension = pairwise.mean_kl_by_dimension(gaussians)
         if self.form == "code_2018_09":
             by_dimension = by_dimension / self.diversity
         return F.softplus(-by_dimension).sum()
