@@ -16,8 +16,8 @@ _TERMS = 2**20  # KLs of a pair and a dimension that are in memory at a time, wh
 
 
 class Gaussians(NamedTuple):
-    """What several quantities of their pairs share, [N, K] each: the means about their common mean,
-    these times the precisions, the squares of these means and the variances added up, and so on."""
+    """What several quantities of their pairs share, [N, K] each: means about their common mean,
+    `scaled_mean`, which is these times the precisions, and `square`, the expected squares."""
 
     mean: Tensor
     scaled_mean: Tensor
