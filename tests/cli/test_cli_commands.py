@@ -8,6 +8,7 @@ import pytest
 from commands import invoke
 from specs import tiny_spec, without_rows, write_spec
 
+from vaebench.execution import local
 from vaebench.registry.expansion import expand
 from vaebench.registry.loading import load_table, published_cells
 from vaebench.registry.names import PAPERS, table_paths
@@ -134,6 +135,20 @@ def test_a_dry_run_names_what_is_only_to_be_evaluated(results):
     for path in (results / "runs").glob("igp.autoencoder-*/weights.pt"):
         path.unlink()  # as on a fresh clone
     assert f"  train again {name.rpartition('/')[0]}, seeds 0, " in ok(*line).stdout
+
+
+def test_a_stopped_command_leaves_a_csv_of_all_that_has_ended(results, monkeypatch):
+    (path,) = results.glob("igp-table12.smoke.*.csv")
+    complete = path.read_bytes()
+    path.unlink()
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "run_plan", stopped)
+    line = ["run", "igp-table12", *SMOKE, "--jobs", "1", "--results-dir", results]
+    assert invoke(*line).exit_code == 130
+    assert path.read_bytes() == complete
 
 
 def test_train_prints_the_id_of_its_run(tmp_path):

@@ -85,6 +85,7 @@ def execute_plan(
             outcome = run_plan(plan, store, data_dir, numerics, reporter, summaries.after_run)
         summaries.write()
     except KeyboardInterrupt:
+        summaries.write()  # the last runs that ended may not be in it yet
         click.echo("stopped; the same command goes on from the last epoch", err=True)
         return 130
     for line in summaries.told:
