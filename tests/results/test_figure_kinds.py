@@ -319,17 +319,18 @@ def test_a_map_of_codes_alone_has_no_prior_and_fourteen_different_marks(single):
         np.testing.assert_array_equal(shown[shown[:, 0].argsort()], points)
 
 
-def test_classes_that_have_names_are_called_by_them(single, monkeypatch):
+@pytest.mark.parametrize(("name", "fits"), [("the class number", True), ("long " * 30, False)])
+def test_classes_that_have_names_are_called_by_them(name, fits, single, monkeypatch):
     fill_scatter(single, "paper")
     entry = catalog.lookup(single.run("A", 0).data.dataset)
-    names = tuple(f"the class number {i}" for i in range(10))
+    names = tuple(f"{name} {i}" for i in range(10))
     named = {entry.name: dataclasses.replace(entry, class_names=names)}
     monkeypatch.setattr(catalog, "CATALOG", catalog.CATALOG | named)
     drawing = drawn(SCATTER, single)
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [*names, "prior"]
     drawing.figure.draw_without_rendering()
-    assert legend.get_window_extent().width <= drawing.figure.bbox.width
+    assert (legend.get_window_extent().width <= drawing.figure.bbox.width) == fits
 
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, for linear RGB.

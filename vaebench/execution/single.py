@@ -103,7 +103,7 @@ def needs_training_again(work: Work, store: Store) -> bool:
 def _needs_weights(work: Work, record: Record, store: Store, again: bool) -> bool:
     if record["status"] == "diverged" or store.weights(work.run.id).exists():
         return False
-    return again or work.is_input or bool(work.missing(store))
+    return again or work.trains(store)
 
 
 def _train(

@@ -64,7 +64,7 @@ def scatter(
         for label, color, marker in marks
     ]
     longest = max(len(label) for label, _, _ in marks)
-    most = int(figure.get_figwidth() / (_NAME + longest * _LETTER))
+    most = max(1, int(figure.get_figwidth() / (_NAME + longest * _LETTER)))
     lines = -(-len(handles) // most)
     figure.legend(
         handles=handles,
