@@ -1,10 +1,10 @@
-"""MAE's PixelCNN against full masked kernels, its causality pixel by pixel, and how it begins."""
+"""MAE's PixelCNN against full masked kernels, and how it begins."""
 
 import math
 
 import pytest
 import torch
-from fixtures import binary_images
+from masked_images import full_mask, log_probs
 from normalised import layers_of, outputs_of_layers
 from torch.nn import functional as F
 
@@ -32,18 +32,6 @@ def decoder(shape=SHAPE, channels=4, seed=0):
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return made
-
-
-def full_mask(kernel, centre, channels, others=0):
-    """The taps of a full kernel that are seen, [channels + others, kernel, kernel]; of the others
-    all are."""
-    mask = torch.ones(channels + others, kernel, kernel, dtype=F64)
-    for row in range(kernel):
-        for column in range(kernel):
-            offset = (row - kernel // 2) * kernel + column - kernel // 2
-            if offset > 0 or (offset == 0 and not centre):
-                mask[:channels, row, column] = 0
-    return mask
 
 
 class Reference:
@@ -92,11 +80,6 @@ class Reference:
         )
 
 
-def log_probs(logits, x):
-    scores = -F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none")
-    return scores.flatten(2).sum(2)
-
-
 def test_the_papers_network_has_the_papers_size():
     with torch.device("meta"):
         made = NormalisedPixelCnnDecoder(32, (1, 28, 28), 64)
@@ -113,21 +96,6 @@ def test_the_papers_network_has_the_papers_size():
 # Causality.
 
 
-def test_a_logit_hangs_on_the_pixels_before_it_that_the_kernels_reach():
-    """To the right a kernel of 7 reaches three pixels for each row that it goes up."""
-    made = decoder()
-    x, z = batch(size=1, samples=1)
-    x.requires_grad_()
-    height, width = SHAPE[1:]
-    row, column = torch.arange(height).view(-1, 1), torch.arange(width)
-    for k, logit in enumerate(made.logits(x, z).flatten()):
-        (slope,) = torch.autograd.grad(logit, x, retain_graph=True)
-        up, right = k // width - row, column - k % width
-        reached = ((up > 0) & (right <= 3 * up)) | ((up == 0) & (right < 0))
-        assert not reached.flatten()[k:].any()
-        assert torch.equal(slope[0, 0] != 0, reached), k
-
-
 def test_a_logit_hangs_on_the_maps_after_it_as_well():
     """The first layer sees of the maps three pixels to each side; the others see what is before."""
     made = decoder()
@@ -140,12 +108,6 @@ def test_a_logit_hangs_on_the_maps_after_it_as_well():
         window = ((row - i).abs() <= 3) & ((column - j).abs() <= 3)
         assert (slope[0, :, window] != 0).all()
         assert not slope[0, :, (row > i + 3).expand_as(window)].any()
-
-
-def test_other_codes_change_every_logit():
-    made = decoder()
-    x, z = batch()
-    assert (made.logits(x, z) != made.logits(x, z + 0.1)).all()
 
 
 # Against full kernels.
@@ -248,59 +210,8 @@ def test_in_evaluation_the_weights_are_never_out_of_date():
     assert (after != before).all()
 
 
-def test_under_autocast_the_likelihood_stays_in_float32():
-    made = decoder().float()
-    x, z = (tensor.float() for tensor in batch())
-    for training in (True, False):
-        made.train(training)
-        with torch.set_grad_enabled(training):
-            expected = made.log_prob(x, z)
-            with torch.autocast("cpu", torch.bfloat16):
-                found = made.log_prob(x, z)
-        assert found.dtype == torch.float32 and not torch.equal(found, expected)
-        torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_it_can_be_compiled(training, monkeypatch):
-    """Fewer layers, traced and run as they were traced: machine code would take too long here."""
-    monkeypatch.setattr(normalised_pixelcnn, "_KERNELS", (7, 3, 3))
-    made = decoder().train(training)
-    x, z = batch()
-    traced = torch.compile(lambda x, z: made.log_prob(x, z), backend="eager")
-    with torch.set_grad_enabled(training):
-        torch.testing.assert_close(traced(x, z), made.log_prob(x, z), rtol=1e-12, atol=1e-10)
-
-
-def test_all_images_have_together_the_probability_one():
-    made = decoder((1, 3, 3)).eval()
-    x = binary_images((1, 3, 3))
-    z = 2 * torch.randn(3, 1, LATENT, dtype=F64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        total = made.log_prob(x, z.expand(3, 512, LATENT)).logsumexp(1)
-    torch.testing.assert_close(total, torch.zeros(3, dtype=F64), rtol=0, atol=1e-12)
-
-
 def test_kernels_lie_in_memory_channels_last():
     """For speed, as must the weights that are made of them in every step."""
     for layer in layers_of(decoder()):
         if layer.direction.dim() == 4:
             assert layer.weight.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_there_is_no_mean():
-    with pytest.raises(TypeError, match="no mean"):
-        decoder().mean(torch.zeros(2, LATENT))
-    assert decoder().constant_variance is None
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8), ()])
-def test_images_of_other_shapes_are_refused(shape):
-    with pytest.raises(ValueError, match="one channel"):
-        NormalisedPixelCnnDecoder(LATENT, shape, 4)
-
-
-@pytest.mark.parametrize("channels", [0, 1, 5, -2])
-def test_channels_that_do_not_halve_are_refused(channels):
-    with pytest.raises(ValueError, match="even number"):
-        NormalisedPixelCnnDecoder(LATENT, SHAPE, channels)

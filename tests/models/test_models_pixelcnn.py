@@ -1,4 +1,4 @@
-"""The PixelCNN decoder against full masked kernels, and its causality pixel by pixel."""
+"""DU-VAE's PixelCNN against full masked kernels, and its draws."""
 
 import copy
 import math
@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from fixtures import binary_images
+from masked_images import full_mask, log_probs
 from scipy.stats import chisquare
 from torch import nn
 from torch.nn import functional as F
@@ -36,18 +37,6 @@ def batch(size=5, samples=2, shape=SHAPE, seed=1):
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(size, *shape, dtype=F64, generator=generator).round()
     return x, torch.randn(samples, size, LATENT, dtype=F64, generator=generator)
-
-
-def full_mask(kernel, centre, channels, others=0):
-    """The taps of a full kernel that are seen, [channels + others, kernel, kernel]; of the others
-    all are."""
-    mask = torch.ones(channels + others, kernel, kernel, dtype=F64)
-    for row in range(kernel):
-        for column in range(kernel):
-            offset = (row - kernel // 2) * kernel + column - kernel // 2
-            if offset > 0 or (offset == 0 and not centre):
-                mask[:channels, row, column] = 0
-    return mask
 
 
 class Reference(nn.Module):
@@ -85,11 +74,6 @@ class Reference(nn.Module):
         h = outputs[12] + self.block(outputs[10], ours.skips[10])
         h = ours.output(F.elu(ours.head_norm(ours.head(h))))
         return h.view(*z.shape[:2], *self.shape)
-
-
-def log_probs(logits, x):
-    scores = -F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none")
-    return scores.flatten(2).sum(2)
 
 
 # Size.
@@ -133,30 +117,6 @@ def test_weights_start_with_the_variance_of_the_full_kernel():
         assert 0.9 / 8 < layer.weight.abs().max() <= 1 / 8
     bound = (6 / (8 + 4 * 144)) ** 0.5
     assert 0.99 * bound < made.maps.weight.abs().max() <= bound and not made.maps.bias.any()
-
-
-# Causality.
-
-
-def test_a_logit_hangs_on_the_pixels_before_it_that_the_kernels_reach():
-    """To the right a kernel of 7 reaches three pixels for each row that it goes up."""
-    made = decoder().eval()
-    x, z = batch(size=1, samples=1)
-    x.requires_grad_()
-    height, width = SHAPE[1:]
-    row, column = torch.arange(height).view(-1, 1), torch.arange(width)
-    for k, logit in enumerate(made.logits(x, z).flatten()):
-        (slope,) = torch.autograd.grad(logit, x, retain_graph=True)
-        up, right = k // width - row, column - k % width
-        reached = ((up > 0) & (right <= 3 * up)) | ((up == 0) & (right < 0))
-        assert not reached.flatten()[k:].any()
-        assert torch.equal(slope[0, 0] != 0, reached), k
-
-
-def test_other_codes_change_every_logit():
-    made = decoder().eval()
-    x, z = batch()
-    assert (made.logits(x, z) != made.logits(x, z + 0.1)).all()
 
 
 # Against full kernels.
@@ -239,40 +199,7 @@ def test_in_training_it_takes_the_statistics_of_the_batch_and_in_evaluation_leav
     assert not torch.equal(made.head_norm.running_mean, kept["head_norm.running_mean"])
 
 
-def test_under_autocast_the_likelihood_stays_in_float32():
-    made = decoder().float()
-    x, z = (tensor.float() for tensor in batch())
-    for training in (True, False):
-        made.train(training)
-        with torch.set_grad_enabled(training):
-            expected = made.log_prob(x, z)
-            with torch.autocast("cpu", torch.bfloat16):
-                found = made.log_prob(x, z)
-        assert found.dtype == torch.float32 and not torch.equal(found, expected)
-        torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_it_can_be_compiled(training, monkeypatch):
-    """Fewer layers, traced and run as they were traced: machine code would take too long here."""
-    monkeypatch.setattr(pixelcnn, "_KERNELS", (7, 3, 3))
-    made = decoder().train(training)
-    x, z = batch()
-    traced = torch.compile(lambda x, z: made.log_prob(x, z), backend="eager")
-    with torch.set_grad_enabled(training):
-        torch.testing.assert_close(traced(x, z), made.log_prob(x, z), rtol=1e-12, atol=1e-10)
-
-
 # Drawing.
-
-
-def test_all_images_have_together_the_probability_one():
-    made = decoder((1, 3, 3)).eval()
-    x = binary_images((1, 3, 3))
-    z = 2 * torch.randn(3, 1, LATENT, dtype=F64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        total = made.log_prob(x, z.expand(3, 512, LATENT)).logsumexp(1)
-    torch.testing.assert_close(total, torch.zeros(3, dtype=F64), rtol=0, atol=1e-12)
 
 
 def test_images_are_drawn_as_often_as_they_are_probable(monkeypatch):
@@ -314,21 +241,3 @@ def test_each_pixel_is_drawn_given_those_before_it(monkeypatch):
     x, codes = drawn.flatten(0, 1), z.flatten(0, 1)[None]
     expected = torch.sigmoid(made.logits(x, codes)).detach()[0].flatten(1)
     torch.testing.assert_close(torch.stack(probabilities, 1), expected, rtol=0, atol=1e-10)
-
-
-def test_there_is_no_mean():
-    with pytest.raises(TypeError, match="no mean"):
-        decoder().mean(torch.zeros(2, LATENT))
-    assert decoder().constant_variance is None
-
-
-@pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8), ()])
-def test_images_of_other_shapes_are_refused(shape):
-    with pytest.raises(ValueError, match="one channel"):
-        PixelCnnDecoder(LATENT, shape, 4)
-
-
-@pytest.mark.parametrize("channels", [0, 1, 5, -2])
-def test_channels_that_do_not_halve_are_refused(channels):
-    with pytest.raises(ValueError, match="even number"):
-        PixelCnnDecoder(LATENT, SHAPE, channels)
