@@ -1,7 +1,7 @@
 """A training step of AR-ELBO's convolutional networks, batch 64, against a plain PyTorch loop."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from cases import Case, Ours, Pair, baseline_side, count_flop, our_side, repeated, split
+from loaders import endlessly
 from vaebench import methods
 from vaebench.data.dataset import DataInfo, Split
 from vaebench.objectives.clock import Clock
@@ -160,8 +161,8 @@ class PlainTraining:
         self.optimizer = torch.optim.Adam(model.parameters(), lr=rate)
         pixels = TensorDataset(data.pixels(data.images))
         sampler = BatchSampler(RandomSampler(pixels), BATCH, drop_last=True)
-        self.loader = DataLoader(pixels, sampler=sampler, batch_size=None)
-        self.batches = self._forever()
+        loader = DataLoader(pixels, sampler=sampler, batch_size=None)
+        self.batches = endlessly(loader)
         self.total = 0.0
 
     def loss(self, x: Tensor) -> Tensor:
@@ -174,11 +175,6 @@ class PlainTraining:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.total += loss.item()
-
-    def _forever(self) -> Iterator[Tensor]:
-        while True:
-            for (x,) in self.loader:
-                yield x
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ The names of the parts are ours, so that weights can be shared.
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from loaders import endlessly
 from vaebench.data.dataset import Split, real
 
 BATCH, LATENT, CLIP, RATE = 50, 32, 5.0, 1e-3
@@ -142,8 +142,8 @@ class PlainTraining:
         parts = (inference, model.decoder.parameters())
         self.optimizers = [torch.optim.Adam(part, lr=RATE) for part in parts]
         pixels = TensorDataset(real(data.images))
-        self.loader = DataLoader(pixels, BATCH, shuffle=True, drop_last=True)
-        self.batches = self._forever()
+        loader = DataLoader(pixels, BATCH, shuffle=True, drop_last=True)
+        self.batches = endlessly(loader)
         self.total = 0.0
 
     def step(self) -> None:
@@ -156,11 +156,6 @@ class PlainTraining:
         for optimizer in self.optimizers:
             optimizer.step()
         self.total += loss.item()
-
-    def _forever(self) -> Iterator[Tensor]:
-        while True:
-            for (x,) in self.loader:
-                yield x
 
 
 def plain_information(posteriors: list[tuple[Tensor, Tensor, Tensor]], batches: int) -> float:

@@ -1,7 +1,5 @@
 """A training step of IGP's image model: IWAE with k samples, 784-200-200-32 and back, batch 128."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -20,6 +18,7 @@ from cases import (
     repeated,
     split,
 )
+from loaders import endlessly
 from vaebench import methods
 from vaebench.data.dataset import Batch, Split
 from vaebench.objectives.clock import Clock
@@ -60,8 +59,8 @@ class OfficialTraining:
         self.model, self.samples = Official(), samples
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=ADAM.lr, eps=ADAM.eps)
         pixels = data.pixels(data.images).flatten(1)
-        self.loader = DataLoader(TensorDataset(pixels), BATCH, shuffle=True, drop_last=True)
-        self.batches = self._forever()
+        loader = DataLoader(TensorDataset(pixels), BATCH, shuffle=True, drop_last=True)
+        self.batches = endlessly(loader)
         self.total = 0.0
 
     def loss(self, x: Tensor) -> Tensor:
@@ -75,11 +74,6 @@ class OfficialTraining:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.total += loss.item()
-
-    def _forever(self) -> Iterator[Tensor]:
-        while True:
-            for (x,) in self.loader:
-                yield x
 
 
 def build(samples: int, numerics: Numerics, steps: int, *, compiled: bool) -> Pair:

@@ -4,13 +4,15 @@ The names of the parts are ours, but for the flows of the prior, of which each i
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
+
+from loaders import endlessly
 
 BATCH, CLIP, RATE, AVERAGE = 100, 5.0, 1e-3, 0.999
 ETA, GAMMA = 1.0, 0.5
@@ -324,8 +326,8 @@ class PlainTraining:
         self.model, self.shown = model, shown
         self.optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=betas)
         self.averages = [weight.detach().clone() for weight in model.parameters()]
-        self.loader = DataLoader(TensorDataset(images), batch, shuffle=True, drop_last=True)
-        self.batches = self._forever()
+        loader = DataLoader(TensorDataset(images), batch, shuffle=True, drop_last=True)
+        self.batches = endlessly(loader)
         self.total = 0.0
 
     def step(self) -> None:
@@ -338,8 +340,3 @@ class PlainTraining:
         for average, weight in zip(self.averages, self.model.parameters(), strict=True):
             average.sub_((1 - AVERAGE) * (average - weight.data))
         self.total += loss.item()
-
-    def _forever(self) -> Iterator[Tensor]:
-        while True:
-            for (x,) in self.loader:
-                yield x
