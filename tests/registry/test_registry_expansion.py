@@ -121,6 +121,22 @@ def test_a_column_may_be_measured_otherwise_in_a_group(tiny, spec_file):
     }
 
 
+def test_of_a_column_that_every_group_changes_its_own_measure_is_not_told(tiny, spec_file):
+    change = {"evaluation": "active_units", "value": "au", "dialect": "au@test"}
+    tiny["groups"]["G"]["columns"] = {"Rec.": change}
+    tiny["groups"]["H"] = {**tiny["groups"]["G"], "columns": {}}
+    assert list(load_table(spec_file(tiny)).told_columns()) == ["Rec.", "Rec. (G)"]
+    tiny["columns"]["Rec."]["groups"] = ["G"]
+    assert list(load_table(spec_file(tiny)).told_columns()) == ["Rec. (G)"]
+
+
+def test_a_group_that_a_column_names_must_be_there(tiny, spec_file):
+    tiny["columns"]["Rec."]["groups"] = ["g"]
+    told = r"yaml: columns\.Rec\.\.groups: no group is called 'g'; did you mean G\?"
+    with pytest.raises(UserError, match=told):
+        load_table(spec_file(tiny))
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [

@@ -66,7 +66,10 @@ def _show_rows(expansion: Expansion) -> None:
 def _show_columns(expansion: Expansion) -> None:
     click.echo("\nColumns")
     spec = expansion.spec
-    for name, column in (spec.all_columns() | spec.told_columns()).items():
+    told = spec.told_columns()
+    for name, column in (spec.all_columns() | told).items():
+        if name in spec.columns and name not in told:
+            continue
         extra = ", extra" if column.extra else ""
         click.echo(f"  {name}: {column.dialect}, {column.unit}, {column.aggregation}{extra}")
 

@@ -228,15 +228,27 @@ class TableSpec(Strict):
         return _with_also(found)
 
     def told_columns(self) -> dict[str, Column]:
-        """The columns without extra ones of `also`, and beside each what it is in groups where it
-        is something else: `100 (Linear)`."""
-        found: dict[str, Column] = {}
-        for name, column in self.columns.items():
-            found[name] = column
-            for group, part in self.groups.items():
-                if name in part.columns:
-                    found[f"{name} ({group})"] = self.columns_of(group)[name]
+        """The columns without extra ones of `also`; apart, what they are in groups where they are
+        something else: `100 (Linear)`."""
+        found = {name: column for name, column in self.columns.items() if self._is_plain(name)}
+        for group, part in self.groups.items():
+            changed = self.columns_of(group)
+            found |= {f"{name} ({group})": changed[name] for name in part.columns}
         return found
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a column is itself in any group that has it."""
+        groups = self.columns[name].groups or tuple(self.groups)
+        return not groups or any(name not in self.groups[group].columns for group in groups)
+
+    @model_validator(mode="after")
+    def _columns_stand_in_groups(self) -> "TableSpec":
+        for name, column in self.columns.items():
+            for group in column.groups or ():
+                if group not in self.groups:
+                    told = nearest(group, self.groups)
+                    raise ValueError(f"columns.{name}.groups: no group is called {group!r}; {told}")
+        return self
 
     @model_validator(mode="after")
     def _groups_change_columns(self) -> "TableSpec":
