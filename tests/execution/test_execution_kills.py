@@ -171,7 +171,7 @@ def values(store):
 
 # With workers: four runs that train for some seconds, two at once.
 
-LONG = 80
+LONG = 240  # else a run may end while the worker of another is still starting
 JOBS = ["--jobs", "2", "--device", "cpu", "--results-dir", "results"]
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
